@@ -1,0 +1,34 @@
+PYTHON ?= python3
+PORT ?= 8000
+export PORT
+
+.PHONY: help demo serve test services lint messages bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo:  ## see a backup, an accident and a rewind (SERVE=1 PORT=8000 leaves the pages open)
+	@python=$$($(PYTHON) scripts/environment.py runtime) && "$$python" scripts/demo.py
+
+serve:  ## open the example mall on 127.0.0.1 (PORT=8000)
+	@python=$$($(PYTHON) scripts/environment.py runtime) && "$$python" mall/manage.py migrate --verbosity 0 \
+		&& "$$python" mall/manage.py runserver "127.0.0.1:$$PORT"
+
+test:  ## lint, then the suite on every supported version and database (REQUIRE=all, ARGS="-k name")
+	@$(PYTHON) scripts/test.py test $(ARGS)
+
+services:  ## install and start the servers that the tests talk to
+	@scripts/services.sh
+
+lint:  ## format, style, types, layers, migrations, translations
+	@$(PYTHON) scripts/test.py lint
+
+messages:  ## collect the texts to translate, compile the translations
+	@python=$$($(PYTHON) scripts/environment.py development) && "$$python" scripts/messages.py update compile
+
+bench:  ## measure, beside peers (ARGS="…")
+	@python=$$($(PYTHON) scripts/environment.py development) && "$$python" benchmarks/run.py $(ARGS)
+
+clean:  ## remove what the targets above have made; the data of the mall stay
+	rm -rf .venv-* .demo dist build .coverage .coverage.* htmlcov \
+		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

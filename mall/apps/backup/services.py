@@ -1,0 +1,3 @@
+from backup_center.services import BackupService, RestoreService
+
+__all__ = ["BackupService", "RestoreService"]

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Gets what the tests need from the machine: Python with venv, and the database servers, running and open to this user.
+# Safe to repeat. On Debian, as root, it installs and starts what is missing; elsewhere it says what to do.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*"; }
+
+fail() { say "$*" >&2; exit 1; }
+
+can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+install() {
+    say "installing $*"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+python() {
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        can_install || fail "python3 can't make virtual environments. On Debian or Ubuntu: apt-get install python3 python3-venv"
+        install python3 python3-venv
+    fi
+    # What is missing here is for make test to skip, or to refuse.
+    python3 scripts/environment.py interpreters
+}
+
+# The same places in which scripts/test.py looks: over TCP if trusted, else over the socket.
+postgresql_answers() {
+    local url
+    command -v psql >/dev/null || return 1
+    for url in "postgres://$(id -un)@127.0.0.1:5432/postgres" "postgres:///postgres"; do
+        PGCONNECT_TIMEOUT=3 psql --no-psqlrc --no-password -qtAc 'SHOW server_version' "$url" 2>/dev/null && return
+    done
+    return 1
+}
+
+start_postgresql() {
+    local version name port status rest
+    pg_lsclusters --no-header | while read -r version name port status rest; do
+        [ "$status" = down ] || continue
+        say "starting PostgreSQL $version $name on port $port"
+        if [ -d /run/systemd/system ]; then
+            systemctl start "postgresql@$version-$name"
+        else
+            pg_ctlcluster --skip-systemctl-redirect "$version" "$name" start
+        fi
+    done
+}
+
+create_postgresql_role() {
+    local me
+    me=$(id -un)
+    # Over the socket Debian trusts a user of the system to be the role of that name, without a password.
+    as_postgres psql -qtAc "SELECT 1 FROM pg_roles WHERE rolname = '$me'" | grep -q 1 || as_postgres createuser --superuser "$me"
+}
+
+as_postgres() { (cd / && runuser -u postgres -- "$@"); }
+
+postgresql() {
+    local version
+    if [ -n "${BACKUP_TEST_POSTGRES_URL:-}" ]; then
+        say "PostgreSQL: yours, at BACKUP_TEST_POSTGRES_URL"
+        return
+    fi
+    if ! version=$(postgresql_answers); then
+        can_install || fail "PostgreSQL doesn't answer. Run this as root on Debian or Ubuntu, or start a server yourself and" \
+            "set BACKUP_TEST_POSTGRES_URL=postgres://user:password@host:port/database to a role that may create databases."
+        command -v pg_ctlcluster >/dev/null || install postgresql
+        start_postgresql
+        create_postgresql_role
+        version=$(postgresql_answers) || fail "PostgreSQL runs but doesn't let $(id -un) in; see pg_lsclusters and its log."
+    fi
+    say "PostgreSQL: $version"
+}
+
+python
+postgresql

@@ -1,0 +1,154 @@
+"""Lint, then the suite on every supported pair of Python and Django, on every database within reach.
+
+python3 scripts/test.py lint
+python3 scripts/test.py test [arguments for pytest]
+
+What this machine lacks is skipped and named at the end; with REQUIRE=all in the environment it is an error. PostgreSQL
+is looked for at BACKUP_TEST_POSTGRES_URL, else on this machine. pytest finds its database in BACKUP_TEST_DATABASE_URL;
+unset means SQLite.
+"""
+
+import getpass
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from environment import PAIRS, ROOT, InstallationFailed, Unavailable, ensure, first_pair
+
+# The first word is a program of the environment.
+LINT = {
+    "format": "ruff format --check .",
+    "style": "ruff check .",
+    "types": "mypy",
+    "layers": "lint-imports --no-logo",
+    "migrations of the package": "python -m django makemigrations --check --dry-run --settings tests.settings backup",
+    "migrations of the mall": "python mall/manage.py makemigrations --check --dry-run",
+    "translations": "python scripts/messages.py check",
+}
+# Prints the first URL that answers. They come on stdin, since a password has no place among the arguments.
+POSTGRESQL_PROBE = """
+import sys, psycopg
+for url in sys.stdin.read().split():
+    try:
+        psycopg.connect(url, connect_timeout=3).close()
+    except psycopg.Error as error:
+        print(error, file=sys.stderr)
+    else:
+        print(url)
+        break
+"""
+
+
+@dataclass
+class Report:
+    """What was run and how it ended."""
+
+    failed: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    def run(self, title: str, *command: str | Path, database: str | None = None) -> None:
+        print(f"\n== {title}", flush=True)
+        started = time.monotonic()
+        code = subprocess.run(command, cwd=ROOT, env=surroundings(database), check=False).returncode
+        outcome = f"FAILED ({code})" if code else "ok"
+        print(f"== {title}: {outcome}, {time.monotonic() - started:.1f} s", flush=True)
+        if code:
+            self.failed.append(title)
+
+    def skip(self, reason: str) -> None:
+        print(f"\n== skipped: {reason}", flush=True)
+        (self.failed if os.environ.get("REQUIRE") == "all" else self.skipped).append(reason)
+
+    def close(self) -> int:
+        print()
+        for reason in self.skipped:
+            print(f"skipped: {reason}")
+        for title in self.failed:
+            print(f"FAILED: {title}")
+        if not self.failed:
+            print("all passed")
+        return 1 if self.failed else 0
+
+
+def surroundings(database: str | None) -> dict[str, str]:
+    """The environment of a child: ours, with exactly the given database."""
+    variables = {name: value for name, value in os.environ.items() if name != "BACKUP_TEST_DATABASE_URL"}
+    return variables | ({"BACKUP_TEST_DATABASE_URL": database} if database else {})
+
+
+def lint(report: Report, python: Path) -> None:
+    for title, command in LINT.items():
+        program, *arguments = command.split()
+        report.run(title, python.parent / program, *arguments)
+
+
+def test(report: Report, pytest_arguments: list[str]) -> None:
+    pairs = available_pairs(report)
+    if not pairs:
+        report.failed.append("no supported pair of Python and Django can run here")
+        return
+    newest = pairs[-1][1]
+    lint(report, pairs[0][1])
+    databases = reachable_databases(report, newest)
+    subprocess.run([newest, "-m", "coverage", "erase"], cwd=ROOT, check=True)
+    for name, python in pairs:
+        for database, url in databases.items():
+            command = [python, "-m", "coverage", "run", "-m", "pytest", *pytest_arguments]
+            report.run(f"tests, {name}, {database}", *command, database=url)
+    report.run("coverage data", newest, "-m", "coverage", "combine", "--quiet")
+    if not pytest_arguments and "PostgreSQL" in databases:
+        report.run("coverage", newest, "-m", "coverage", "report")
+    else:
+        report.run("coverage of a part, held to no threshold", newest, "-m", "coverage", "report", "--fail-under=0")
+
+
+def available_pairs(report: Report) -> list[tuple[str, Path]]:
+    pairs = []
+    for pair in PAIRS:
+        try:
+            pairs.append((pair.name, ensure(pair)))
+        except Unavailable as reason:
+            report.skip(f"{pair.name}: {reason}")
+    return pairs
+
+
+def reachable_databases(report: Report, python: Path) -> dict[str, str | None]:
+    """The URL of each database to test on."""
+    databases: dict[str, str | None] = {"SQLite": None}
+    # On this machine: over TCP, as trust authentication allows, or over the socket, as peer authentication does.
+    local = [f"postgres://{getpass.getuser()}@127.0.0.1:5432/postgres", "postgres:///postgres"]
+    given = os.environ.get("BACKUP_TEST_POSTGRES_URL")
+    candidates = [given] if given else local
+    command = [python, "-c", POSTGRESQL_PROBE]
+    probe = subprocess.run(command, input="\n".join(candidates), capture_output=True, text=True, check=True)
+    if url := probe.stdout.strip():
+        databases["PostgreSQL"] = url
+    else:
+        report.skip(f"PostgreSQL can't be reached; `make services` may help\n{probe.stderr.strip()}")
+    return databases
+
+
+def main(arguments: list[str]) -> int:
+    report = Report()
+    verb, *rest = arguments or [""]
+    try:
+        if verb == "test":
+            test(report, rest)
+        elif verb == "lint" and not rest:
+            lint(report, first_pair())
+        else:
+            print(__doc__, file=sys.stderr)
+            return 2
+    except (Unavailable, InstallationFailed) as reason:
+        print(reason, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return report.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

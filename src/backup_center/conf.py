@@ -1,0 +1,45 @@
+"""The project's settings, read in this one place, each time they are needed. ``checks`` tells what is wrong with them."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings as project
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    directory: Path
+    compression: bool
+    encryption: bool
+    retention_days: int
+    data_types: Mapping[str, Mapping[str, Any]] | None
+    exclude: tuple[str, ...]
+    signing_keys: tuple[bytes, ...] = field(repr=False)
+
+    @property
+    def codec(self) -> str:
+        return "gzip" if self.compression else "none"
+
+
+def get_settings() -> Settings:
+    base = Path(getattr(project, "BASE_DIR", None) or Path.cwd())
+    return Settings(
+        directory=Path(getattr(project, "BACKUP_DIR", None) or base / "backups"),
+        compression=bool(getattr(project, "BACKUP_COMPRESSION", True)),
+        encryption=bool(getattr(project, "BACKUP_ENCRYPTION", False)),
+        retention_days=getattr(project, "BACKUP_RETENTION_DAYS", 30),
+        data_types=getattr(project, "BACKUP_DATA_TYPES", None),
+        exclude=tuple(getattr(project, "BACKUP_EXCLUDE", ())),
+        signing_keys=_signing_keys(),
+    )
+
+
+def _signing_keys() -> tuple[bytes, ...]:
+    """Derived from SECRET_KEY, which signs, and its fallbacks, which still verify."""
+    secrets = [project.SECRET_KEY, *project.SECRET_KEY_FALLBACKS]
+    return tuple(hmac.digest(str(secret).encode(), b"backup_center manifest", "sha256") for secret in secrets)

@@ -1,0 +1,67 @@
+"""A chunk: the rows of one key range as JSON, with the digests that make it trustworthy."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from .archive import pack_entry, unpack_entry
+from .codecs import Codec
+from .dialects.base import RawChunk
+from .errors import Damaged, Incomplete
+
+# (archive id, offset, length) → bytes
+ReadStored = Callable[[str, int, int], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """One line of a manifest: which rows, which bytes, where.
+
+    ``upto`` is the last key of its range; the range begins after the chunk before. ``None``: open above, the last one.
+    ``digest`` is the database's own, the sum of its rows' digests as decimal text, where the engine has one.
+    """
+
+    upto: list[Any] | None
+    rows: int
+    size: int
+    sha256: str
+    digest: str | None
+    archive: str
+    offset: int
+    length: int
+    stored_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackedChunk:
+    raw: RawChunk
+    stored: bytes
+    sha256: str
+    stored_sha256: str
+
+
+def entry_name(label: str, index: int) -> str:
+    return f"data/{label}/{index:06d}.json"
+
+
+def pack(raw: RawChunk, name: str, codec: Codec, time: int) -> PackedChunk:
+    stored = pack_entry(name, raw.body, codec, time)
+    return PackedChunk(raw, stored, hashlib.sha256(raw.body).hexdigest(), hashlib.sha256(stored).hexdigest())
+
+
+def read(chunk: Chunk, read_stored: ReadStored, codec: Codec, name: str) -> bytes:
+    """A chunk's JSON, checked against both digests. ``name`` is what errors call it."""
+    stored = read_stored(chunk.archive, chunk.offset, chunk.length)
+    if len(stored) < chunk.length:
+        raise Incomplete(_("%(name)s is incomplete: its archive ends early.") % {"name": name})
+    if hashlib.sha256(stored).hexdigest() != chunk.stored_sha256:
+        raise Damaged(_("%(name)s is damaged: its bytes are not those that were written.") % {"name": name})
+    body = unpack_entry(stored, chunk.size, codec)
+    if hashlib.sha256(body).hexdigest() != chunk.sha256:
+        raise Damaged(_("%(name)s is damaged: its rows are not those that were written.") % {"name": name})
+    return body

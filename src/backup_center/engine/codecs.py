@@ -1,0 +1,57 @@
+"""How an archive entry's bytes are stored: as one gzip member, or as they are."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from django.utils.translation import gettext as _
+from isal import isal_zlib
+
+from .errors import Damaged
+
+# igzip's level 2 packs JSON rows five times as fast as zlib's level 1 and a little smaller.
+LEVEL = 2
+GZIP = 16 + 15
+
+
+class Codec(Protocol):
+    suffix: str
+
+    def pack(self, data: bytes) -> bytes: ...
+
+    def unpack(self, data: bytes, limit: int) -> bytes:
+        """The bytes that were packed. Raises ``Damaged`` if they would be more than ``limit``."""
+        ...
+
+
+class Gzip:
+    suffix = ".tar.gz"
+
+    def pack(self, data: bytes) -> bytes:
+        packer = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, GZIP)
+        return bytes(packer.compress(data) + packer.flush())
+
+    def unpack(self, data: bytes, limit: int) -> bytes:
+        unpacker = isal_zlib.decompressobj(GZIP)
+        try:
+            plain = bytes(unpacker.decompress(data, limit + 1))
+        except isal_zlib.error as error:
+            raise Damaged(_("The compressed data is damaged: %(error)s.") % {"error": error}) from error
+        if len(plain) > limit or not unpacker.eof or unpacker.unused_data:
+            raise Damaged(_("The compressed data is not of the size that the manifest states."))
+        return plain
+
+
+class Plain:
+    suffix = ".tar"
+
+    def pack(self, data: bytes) -> bytes:
+        return data
+
+    def unpack(self, data: bytes, limit: int) -> bytes:
+        if len(data) > limit:
+            raise Damaged(_("The stored data is not of the size that the manifest states."))
+        return data
+
+
+CODECS: dict[str, Codec] = {"gzip": Gzip(), "none": Plain()}

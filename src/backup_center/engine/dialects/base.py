@@ -1,0 +1,176 @@
+"""What the engine needs of a database, as facts (dataclasses) and as one connection class per vendor."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+CHUNK_ROWS = 500
+CHUNK_BYTES = 128 * 1024
+
+# From here on, loading a table whole (emptied, indexes rebuilt) beats deleting and inserting its rows.
+WHOLE_LOAD_ROWS = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A stored column. ``type`` is the database's own word; ``field`` Django's internal type where a model knows it."""
+
+    name: str
+    type: str
+    field: str | None
+    null: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableSpec:
+    """A table that the caller wants: its model's label, its name as Django quotes it, what the models know of it."""
+
+    label: str
+    table: str
+    data_type: str
+    key: tuple[str, ...]
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveTable:
+    """A table as the database has it now. ``sql`` is its quoted, qualified name."""
+
+    label: str
+    table: str
+    sql: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    collations: Mapping[str, str] = field(default_factory=dict)
+    extra: Any = None  # what its own dialect keeps of it
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignKey:
+    """A constraint in the database, from ``child`` (columns) to ``parent`` (columns); tables by their quoted SQL name."""
+
+    name: str
+    child: str
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawChunk:
+    """A range of rows, read: its JSON, how many rows, its last key (as it stands in a manifest), the database's digest."""
+
+    body: bytes
+    rows: int
+    last: list[Any] | None
+    digest: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A table to be loaded. ``add`` only brings rows whose key is not there; otherwise they replace what is there."""
+
+    table: LiveTable
+    rows: int
+    add: bool
+    bodies: Iterable[bytes]  # chunks' JSON, read once
+    maps: Mapping[str, Mapping[Any, Any]] = field(default_factory=dict)  # column → old id → new id
+
+
+class Connection(ABC):
+    """An engine connection: our own, never Django's; one transaction, for reading or for replacing."""
+
+    vendor: ClassVar[str]
+    placeholder: ClassVar[str]
+
+    # What the tables are
+
+    @abstractmethod
+    def server(self) -> dict[str, Any]:
+        """Version, encoding and the like: facts for the manifest."""
+
+    @abstractmethod
+    def plain_tables(self) -> list[str]:
+        """All tables that hold rows, by name."""
+
+    @abstractmethod
+    def describe(self, specs: Sequence[TableSpec]) -> tuple[list[LiveTable], dict[str, str]]:
+        """The specs' tables that exist, and for each label that can't be read as a table the reason."""
+
+    @abstractmethod
+    def foreign_keys(self, tables: Sequence[LiveTable]) -> list[ForeignKey]:
+        """Every foreign key out of or into these tables."""
+
+    @abstractmethod
+    def sequences(self, table: LiveTable) -> dict[str, int]:
+        """The last value that each column's generator handed out."""
+
+    # Reading
+
+    @abstractmethod
+    def snapshot(self, specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
+        """A read transaction that sees one moment of these tables, whatever others write."""
+
+    @abstractmethod
+    def chunks(self, table: LiveTable) -> Iterator[RawChunk]:
+        """All rows in key order, cut into chunks; none for an empty table."""
+
+    @abstractmethod
+    def count(self, table: LiveTable) -> int: ...
+
+    @abstractmethod
+    def digest(self, table: LiveTable) -> tuple[int, int] | None:
+        """Rows and the sum of their digests, computed inside the database; ``None`` where it can't."""
+
+    @abstractmethod
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]: ...
+
+    @abstractmethod
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Run one statement; returns the number of rows that it changed."""
+
+    @abstractmethod
+    def stage(self, name: str, like: LiveTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Fill a temporary table ``name`` (columns ``c0``, ``c1`` …, typed like ``columns``) with chunk values."""
+
+    # Replacing
+
+    @abstractmethod
+    def exclusive(self, specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
+        """A write transaction; others can read these tables, not write them. Commits when the block ends well."""
+
+    @abstractmethod
+    def notes(self, loads: Sequence[Load]) -> list[str]:
+        """What replacing will do to others (tables locked, triggers kept from firing …), in words for people."""
+
+    @abstractmethod
+    def replacing(self, loads: Sequence[Load]) -> AbstractContextManager[None]:
+        """Put the rows in place, then run the block, then mend what was taken down (indexes, keys, triggers).
+
+        A table that a load doesn't ``add`` to is emptied first. The host's triggers don't fire.
+        """
+
+    @abstractmethod
+    def check_references(self, tables: Sequence[LiveTable]) -> list[str]:
+        """References from or into these tables that point to nothing and did not before; one line each."""
+
+    @abstractmethod
+    def raise_sequences(self, table: LiveTable, at_least: Mapping[str, int]) -> None:
+        """Set each generator to the highest of its own value, ``at_least`` and the highest key; never lower."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

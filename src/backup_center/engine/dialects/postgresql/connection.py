@@ -1,0 +1,259 @@
+"""A PostgreSQL session of our own. Every setting is local to its transaction, so that poolers do no harm."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, ClassVar
+
+import orjson
+import psycopg
+from django.utils.translation import gettext as _
+
+from ...errors import DatabaseFailed, ReferencesInTheWay, Refused, SchemaDiffers
+from ..base import Connection, ForeignKey, LiveTable, Load, RawChunk, TableSpec
+from . import catalog, reading, replacing
+
+# One meaning for every value's text, whatever the role or the database have set; no limits but our own.
+SETTINGS = {
+    "row_security": "off",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "10s",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "jit": "off",  # it costs more than it saves on our long, simple statements
+}
+LOCK_ATTEMPTS = 6
+RETRIED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.UndefinedTable)
+
+
+class PostgresConnection(Connection):
+    vendor: ClassVar[str] = "postgresql"
+    placeholder: ClassVar[str] = "%s"
+
+    def __init__(self, parameters: Mapping[str, Any], role: str | None = None) -> None:
+        with failing_clearly():
+            self._session = psycopg.connect(**{
+                **parameters,
+                "autocommit": True,
+                "prepare_threshold": None,
+                "client_encoding": "UTF8",
+                "application_name": "backup_center",
+            })
+        self._role = role
+
+    # What the tables are
+
+    def server(self) -> dict[str, Any]:
+        [(version, number, encoding, collation)] = self.query(
+            "SELECT current_setting('server_version'), current_setting('server_version_num')::int,"
+            " current_setting('server_encoding'), datcollate FROM pg_database WHERE datname = current_database()"
+        )
+        return {"version": version, "digests": f"postgresql-{number // 10000}", "encoding": encoding, "collation": collation}
+
+    def plain_tables(self) -> list[str]:
+        return [name for (name,) in self.query(catalog.PLAIN_TABLES)]
+
+    def describe(self, specs: Sequence[TableSpec]) -> tuple[list[LiveTable], dict[str, str]]:
+        tables, missing = [], {}
+        for spec in specs:
+            rows = self.query(catalog.RELATION, [catalog.regclass_text(spec.table)])
+            reason = catalog.why_not_plain(rows[0][1], rows[0][4]) if rows else _("the database has no such table")
+            if reason:
+                missing[spec.label] = reason
+                continue
+            oid, kind, sql, owned, _hidden, estimate = rows[0]
+            columns, collations, digested = catalog.columns_of(spec, self.query(catalog.COLUMNS, [oid]))
+            extra = catalog.Relation(oid, kind, owned, estimate, digested)
+            tables.append(
+                LiveTable(
+                    label=spec.label, table=spec.table, sql=sql, columns=columns, key=spec.key,
+                    collations=collations, extra=extra,
+                )
+            )  # fmt: skip
+        return tables, missing
+
+    def foreign_keys(self, tables: Sequence[LiveTable]) -> list[ForeignKey]:
+        return [constraint.foreign_key for constraint in replacing.constraints(self, tables)]
+
+    def sequences(self, table: LiveTable) -> dict[str, int]:
+        found = {}
+        for column, sequence, _increment in self.query(catalog.SEQUENCES, [table.extra.oid]):
+            [(value, called)] = self.query(f"SELECT last_value, is_called FROM {sequence}")  # noqa: S608
+            if called:
+                found[column] = value
+        return found
+
+    # Reading
+
+    @contextmanager
+    def snapshot(self, specs: Sequence[TableSpec]) -> Iterator[None]:
+        """The tables are locked against DDL *before* the snapshot is taken: an older one reads 0 rows after a TRUNCATE."""
+        with self._transaction("REPEATABLE READ", specs, "ACCESS SHARE"):
+            yield
+
+    def chunks(self, table: LiveTable) -> Iterator[RawChunk]:
+        with failing_clearly():
+            yield from reading.read_chunks(self._session, table)
+
+    def count(self, table: LiveTable) -> int:
+        [(rows,)] = self.query(f"SELECT count(*) FROM {reading.from_clause(table)}")  # noqa: S608
+        return int(rows)
+
+    def digest(self, table: LiveTable) -> tuple[int, int] | None:
+        digest = reading.row_digest(table)
+        [(rows, total)] = self.query(
+            f"SELECT count(*), coalesce(sum({digest}), 0)::text FROM {reading.from_clause(table)}"  # noqa: S608
+        )
+        return rows, int(total)
+
+    def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with failing_clearly():
+            return self._session.execute(sql, params or None).fetchall()  # type: ignore[arg-type]
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        with failing_clearly():
+            return self._session.execute(sql, params or None).rowcount  # type: ignore[arg-type]
+
+    def stage(self, name: str, like: LiveTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        listed = ", ".join(f"{catalog.quote(column)} AS c{index}" for index, column in enumerate(columns))
+        self.execute(f"DROP TABLE IF EXISTS pg_temp.{name}")
+        self.execute(
+            f"CREATE TEMP TABLE {name} ON COMMIT DROP AS SELECT {listed} FROM ONLY {like.sql} WITH NO DATA"  # noqa: S608
+        )
+        self.copy_in(f"COPY pg_temp.{name} FROM STDIN", rows)
+
+    # Replacing
+
+    @contextmanager
+    def exclusive(self, specs: Sequence[TableSpec]) -> Iterator[None]:
+        with self._transaction("READ COMMITTED", specs, "SHARE ROW EXCLUSIVE"):
+            yield
+
+    def notes(self, loads: Sequence[Load]) -> list[str]:
+        return replacing.notes(self, loads)
+
+    def replacing(self, loads: Sequence[Load]) -> AbstractContextManager[None]:
+        return replacing.replacing(self, loads)
+
+    def check_references(self, tables: Sequence[LiveTable]) -> list[str]:
+        """Nothing to do: PostgreSQL itself checked each key when it was added again or when the checks were forced."""
+        return []
+
+    def raise_sequences(self, table: LiveTable, at_least: Mapping[str, int]) -> None:
+        for column, sequence, increment in self.query(catalog.SEQUENCES, [table.extra.oid]):
+            if increment < 0:
+                continue  # it counts down: what it handed out is not below any key of ours
+            [(highest,)] = self.query(
+                f"SELECT max({catalog.quote(column)})::int8 FROM {reading.from_clause(table)}"  # noqa: S608
+            )
+            floor = max((value for value in (highest, at_least.get(column)) if value is not None), default=None)
+            if floor is not None:
+                self.query(
+                    f"SELECT setval(%s::text::regclass, greatest(last_value, %s)) FROM {sequence}"  # noqa: S608
+                    " WHERE NOT is_called OR last_value < %s",
+                    [sequence, floor, floor],
+                )
+
+    def copy_in(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+        with failing_clearly(), self._session.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def load_bodies(self, statement: str, load: Load) -> None:
+        """COPY a load's chunks in; ids that mean something else here are mapped on the way."""
+        maps = [(load.table.names.index(column), mapping) for column, mapping in load.maps.items()]
+        with failing_clearly(), self._session.cursor() as cursor, cursor.copy(statement) as copy:
+            for body in load.bodies:
+                for row in orjson.loads(body):
+                    for index, mapping in maps:
+                        row[index] = mapping[row[index]]
+                    copy.write_row(row)
+
+    def lock_fully(self, tables: Sequence[str]) -> None:
+        """ACCESS EXCLUSIVE for the changes of structure; waits for readers that are still at it, a bounded time."""
+        for name in tables:
+            for attempt in range(LOCK_ATTEMPTS):
+                self.execute("SAVEPOINT lock")
+                try:
+                    self._session.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")  # type: ignore[arg-type]
+                    break
+                except psycopg.errors.LockNotAvailable as error:
+                    self.execute("ROLLBACK TO SAVEPOINT lock")
+                    if attempt == LOCK_ATTEMPTS - 1:
+                        raise DatabaseFailed(_locked(name)) from error
+
+    def close(self) -> None:
+        self._session.close()
+
+    @contextmanager
+    def _transaction(self, kind: str, specs: Sequence[TableSpec], mode: str) -> Iterator[None]:
+        self._begin(kind, specs, mode)
+        with failing_clearly():
+            try:
+                yield
+                self._session.execute("COMMIT")
+            except BaseException:
+                with suppress(psycopg.Error):  # the session may be what failed
+                    self._session.execute("ROLLBACK")
+                raise
+
+    def _begin(self, kind: str, specs: Sequence[TableSpec], mode: str) -> None:
+        """BEGIN and the locks; tried again when a migration holds them or a table goes away in between."""
+        for attempt in range(LOCK_ATTEMPTS):
+            with failing_clearly():
+                tables, _missing = self.describe(specs)
+                self._session.execute(f"BEGIN ISOLATION LEVEL {kind}")  # type: ignore[arg-type]
+                try:
+                    if self._role:
+                        self._session.execute(f"SET LOCAL ROLE {catalog.quote(self._role)}")  # type: ignore[arg-type]
+                    for name, value in SETTINGS.items():
+                        self._session.execute(f"SET LOCAL {name} = '{value}'")  # type: ignore[arg-type]
+                    if tables:
+                        names = ", ".join(reading.from_clause(table) for table in tables)
+                        self._session.execute(f"LOCK TABLE {names} IN {mode} MODE")  # type: ignore[arg-type]
+                    return
+                except RETRIED as error:
+                    self._session.execute("ROLLBACK")
+                    if attempt == LOCK_ATTEMPTS - 1:
+                        raise DatabaseFailed(_locked(str(error).splitlines()[0])) from error
+                    time.sleep(0.2)
+                except BaseException:
+                    self._session.execute("ROLLBACK")
+                    raise
+
+
+def _locked(what: str) -> str:
+    return _(
+        "The tables are locked by someone else, perhaps a migration (%(what)s). Nothing was changed; try again later."
+    ) % {"what": what}
+
+
+@contextmanager
+def failing_clearly() -> Iterator[None]:
+    """psycopg's errors as ours, with the server's own first line."""
+    try:
+        yield
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise ReferencesInTheWay(
+            _("Rows would point to nothing; nothing was changed."), [error.diag.message_detail or str(error)]
+        ) from error
+    except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable) as error:
+        raise SchemaDiffers(_("The tables changed meanwhile; nothing was changed."), [_first_line(error)]) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise Refused(
+            _("The database user may not do this (%(error)s). Use the tables' owner.") % {"error": _first_line(error)}
+        ) from error
+    except psycopg.Error as error:
+        raise DatabaseFailed(_("PostgreSQL: %(error)s.") % {"error": _first_line(error).rstrip(".")}) from error
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+

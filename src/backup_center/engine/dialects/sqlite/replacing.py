@@ -1,0 +1,96 @@
+"""Rows into SQLite: triggers (and, for large tables, secondary indexes) are dropped first and created again after."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import orjson
+from django.utils.translation import gettext as _
+
+from ... import values
+from ..base import WHOLE_LOAD_ROWS, ForeignKey, LiveTable, Load
+from . import catalog
+
+TAG = b'{"$'  # inside a JSON string the quote would be escaped, so this is a tagged value
+
+
+def notes(loads: Sequence[Load]) -> list[str]:
+    found = [_("Nothing else can write to this database until the restore is done.")]
+    if any(load.rows > WHOLE_LOAD_ROWS for load in loads):
+        found.append(_("Indexes of large tables are dropped and built again."))
+    return found
+
+
+@contextmanager
+def replacing(session: sqlite3.Connection, loads: Sequence[Load]) -> Iterator[None]:
+    taken_down = [definition for load in loads for definition in _take_down(session, load)]
+    for load in loads:
+        if not load.add:
+            session.execute(f"DELETE FROM {load.table.sql}")  # noqa: S608
+    for load in loads:
+        session.executemany(_insert_statement(load), _rows(load))
+    yield
+    for definition in taken_down:
+        session.execute(definition)
+
+
+def _take_down(session: sqlite3.Connection, load: Load) -> list[str]:
+    """Drop what would fire or slow the load down; returns the statements that bring it back, indexes first."""
+    indexes = catalog.rebuildable_indexes(session, load.table) if load.rows > WHOLE_LOAD_ROWS and not load.add else []
+    triggers = catalog.triggers(session, load.table)
+    for name, _sql in indexes:
+        session.execute(f"DROP INDEX {catalog.quote(name)}")
+    for name, _sql in triggers:
+        session.execute(f"DROP TRIGGER {catalog.quote(name)}")
+    return [sql for _name, sql in (*indexes, *triggers)]
+
+
+def _insert_statement(load: Load) -> str:
+    columns = ", ".join(catalog.quote(name) for name in load.table.names)
+    marks = ", ".join(f"?{index + 1}" for index in range(len(load.table.names)))
+    statement = f"INSERT INTO {load.table.sql} ({columns}) "
+    if not load.add:
+        return f"{statement}VALUES ({marks})"
+    same_key = " AND ".join(
+        f"{catalog.quote(name)} IS ?{load.table.names.index(name) + 1}" for name in load.table.key
+    )
+    return f"{statement}SELECT {marks} WHERE NOT EXISTS (SELECT 1 FROM {load.table.sql} WHERE {same_key})"  # noqa: S608
+
+
+def _rows(load: Load) -> Iterator[list[object]]:
+    maps = [(load.table.names.index(column), mapping) for column, mapping in load.maps.items()]
+    for body in load.bodies:
+        rows = orjson.loads(body)
+        if TAG in body:
+            rows = [[values.decode(value) for value in row] for row in rows]
+        for row in rows:
+            for index, mapping in maps:
+                row[index] = mapping[row[index]]
+        yield from rows
+
+
+def dangling(session: sqlite3.Connection, tables: Sequence[LiveTable], keys: Sequence[ForeignKey]) -> set[tuple[str, str, str]]:
+    """References that point to nothing: child table, its row, parent table."""
+    names = {table.sql for table in tables} | {key.child for key in keys}
+    return {
+        (child, str(rowid), parent)
+        for name in sorted(names)
+        for child, rowid, parent, _number in session.execute(f"PRAGMA foreign_key_check({name})")
+    }
+
+
+def raise_generator(session: sqlite3.Connection, table: LiveTable, at_least: int | None) -> None:
+    if not catalog.is_autoincrement(session, table):
+        return
+    live = catalog.generator(session, table)
+    [(highest,)] = session.execute(f"SELECT max(rowid) FROM {table.sql}")  # noqa: S608
+    floor = max((value for value in (live, at_least, highest) if value is not None), default=None)
+    if floor is None:
+        return
+    name = table.extra.name
+    if live is None:
+        session.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", [name, floor])
+    else:
+        session.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = ?", [floor, name])

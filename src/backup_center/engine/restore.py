@@ -1,0 +1,173 @@
+"""Put a backup's rows back, in one transaction: everything that was selected, or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+from django.utils.translation import gettext as _
+
+from . import backup, chunks, compare, verify
+from .backup import BackupRequest, Progress
+from .chunks import ReadStored
+from .codecs import CODECS
+from .compare import Plan, Selection
+from .dialects.base import Connection, LiveTable, Load
+from .errors import Damaged, ReferencesInTheWay
+from .manifest import Manifest, Sidecar, Table
+from .vault import LocalVault
+
+AHEAD = 4  # chunks read and unpacked before the database asks for them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRequest:
+    """``safety``: the backup to take of what will be replaced, under the same locks. ``archives``: ids to file names.
+
+    ``after_load`` runs when the rows are in place; ``guard`` last before COMMIT, and raises if we may not commit.
+    """
+
+    sidecar: Sidecar
+    selection: Selection
+    archives: Mapping[str, str]
+    safety: BackupRequest | None = None
+    after_load: Callable[[Connection], None] = field(default=lambda connection: None)
+    guard: Callable[[Connection], None] = field(default=lambda connection: None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreResult:
+    """Rows brought back per table label, and the safety backup's sidecar."""
+
+    rows: Mapping[str, int]
+    safety: Sidecar | None
+
+
+def preview(request: RestoreRequest, connection: Connection, vault: LocalVault) -> Plan:
+    """What ``apply`` would do. Advisory: ``apply`` looks again under its locks."""
+    with connection.snapshot(request.selection.specs):
+        return compare.make_plan(request.selection, connection, verify.stored_reader(vault, request.archives))
+
+
+def apply(request: RestoreRequest, connection: Connection, vault: LocalVault, progress: Progress) -> RestoreResult:
+    """Replace the selected tables' rows. Raises, and leaves everything as it was, unless all of it succeeds."""
+    verify.require_whole(vault, request.sidecar, request.archives)
+    read_stored = verify.stored_reader(vault, request.archives)
+    selection = request.selection
+    with connection.exclusive(selection.specs):
+        live = compare.match(selection, connection)
+        safety = request.safety and backup.write(request.safety, connection, vault, partial(_phase, progress, "safety"))
+        broken = compare.broken_references(selection, connection, live, read_stored)
+        if broken:
+            raise ReferencesInTheWay(
+                _("Rows would point to nothing; nothing was changed."), [str(problem) for problem in broken]
+            )
+        rows = _replace(request, connection, live, read_stored, progress)
+        dangling = connection.check_references(list(live.values()))
+        if dangling:
+            raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."), dangling)
+        for table in selection.tables:
+            connection.raise_sequences(live[table.label], table.sequences)
+        request.guard(connection)
+    return RestoreResult(rows=rows, safety=safety)
+
+
+def _phase(progress: Progress, phase: str, _label: str, done: int, total: int) -> None:
+    progress(phase, done, total)
+
+
+def _replace(
+    request: RestoreRequest,
+    connection: Connection,
+    live: Mapping[str, LiveTable],
+    read_stored: ReadStored,
+    progress: Progress,
+) -> dict[str, int]:
+    selection = request.selection
+    before = {label: connection.count(live[label]) for label in live if label in selection.added}
+    counter = _Counter(progress, sum(table.rows for table in selection.tables))
+    loaded = {table.label: _Loaded(table, selection.manifest, read_stored, counter) for table in selection.tables}
+    loads = [
+        Load(
+            table=live[label],
+            rows=source.table.rows,
+            add=label in selection.added,
+            bodies=source,
+            maps=selection.maps.get(label, {}),
+        )
+        for label, source in loaded.items()
+    ]
+    with connection.replacing(loads):
+        for load in loads:
+            progress("check", 0, counter.total)
+            _check(load, loaded[load.table.label], selection.manifest, connection)
+        request.after_load(connection)
+    return {
+        label: connection.count(live[label]) - before[label] if label in before else source.table.rows
+        for label, source in loaded.items()
+    }
+
+
+class _Counter:
+    def __init__(self, progress: Progress, total: int) -> None:
+        self.progress, self.total, self.done = progress, total, 0
+
+    def add(self, rows: int) -> None:
+        self.done += rows
+        self.progress("load", self.done, self.total)
+
+
+class _Loaded:
+    """A table's chunks on their way into the database, unpacked ahead in a thread; remembers their running digest."""
+
+    def __init__(self, table: Table, manifest: Manifest, read_stored: ReadStored, counter: _Counter) -> None:
+        self.table, self.manifest, self.read_stored, self.counter = table, manifest, read_stored, counter
+        self.hash = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[bytes]:
+        pending: deque[tuple[int, Future[bytes]]] = deque()
+        codec = CODECS[self.manifest.codec]
+        with ThreadPoolExecutor(1, "restore-unpack") as unpacker:
+            for index, chunk in enumerate(self.table.chunks):
+                name = chunks.entry_name(self.table.label, index)
+                pending.append((chunk.rows, unpacker.submit(chunks.read, chunk, self.read_stored, codec, name)))
+                if len(pending) > AHEAD:
+                    yield self._next(pending)
+            while pending:
+                yield self._next(pending)
+
+    def _next(self, pending: deque[tuple[int, Future[bytes]]]) -> bytes:
+        rows, future = pending.popleft()
+        body = future.result()
+        _feed(self.hash, body)
+        self.counter.add(rows)
+        return body
+
+
+def _check(load: Load, loaded: _Loaded, manifest: Manifest, connection: Connection) -> None:
+    """What is in the table now is what the backup holds: by the database's digests, or by reading it all again."""
+    if load.add or load.maps:
+        return  # rows of ours stand among others, or were changed on purpose
+    table = loaded.table
+    if compare.digests_compare(manifest, connection):
+        right = connection.digest(load.table) == (table.rows, compare.digest_of(table))
+    else:
+        again = hashlib.sha256()
+        for raw in connection.chunks(load.table):
+            _feed(again, raw.body)
+        right = again.digest() == loaded.hash.digest()
+    if not right:
+        raise Damaged(
+            _("%(table)s did not arrive as it was backed up; nothing was changed.") % {"table": table.label}
+        )
+
+
+def _feed(digest: hashlib._Hash, body: bytes) -> None:
+    """A digest over rows, wherever the chunks are cut."""
+    if len(body) > 2:
+        digest.update(body[1:-1])
+        digest.update(b",")

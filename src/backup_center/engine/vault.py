@@ -1,0 +1,119 @@
+"""Where archives live. A file appears under its name when it is whole and on the disk, or never.
+
+Files are 0600 and folders 0700. Names are plain file names: nothing outside the vault's folder can be reached.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from django.utils.translation import gettext as _
+
+from .errors import NotFound, Refused, StorageFailed
+
+PARTIAL = ".partial"
+BUFFER = 1 << 20
+
+
+class LocalVault:
+    """A folder on this machine. All errors are ``NotFound`` or ``StorageFailed``, with the file's name and what to do."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[BinaryIO]:
+        """A stream to write ``name`` with. The file appears when the block ends without an exception."""
+        path = self.path(name)
+        partial = path.with_name(path.name + PARTIAL)
+        with self._failing_clearly(name):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if path.exists():
+                raise StorageFailed(_("%(path)s is there already; it is not overwritten.") % {"path": path})
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with self._failing_clearly(name), os.fdopen(descriptor, "wb", BUFFER) as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            with self._failing_clearly(name):
+                os.rename(partial, path)
+                self._sync_folder()
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+    def open(self, name: str) -> BinaryIO:
+        with self._failing_clearly(name):
+            return self.path(name).open("rb")
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        """``length`` bytes from ``offset``; fewer if the file ends before."""
+        with self._failing_clearly(name), self.path(name).open("rb") as stream:
+            stream.seek(offset)
+            return stream.read(length)
+
+    def size(self, name: str) -> int:
+        with self._failing_clearly(name):
+            return self.path(name).stat().st_size
+
+    def exists(self, name: str) -> bool:
+        return self.path(name).is_file()
+
+    def delete(self, name: str) -> None:
+        """Remove ``name`` and anything partial of it; nothing happens if it is not there."""
+        path = self.path(name)
+        with self._failing_clearly(name):
+            for victim in (path, path.with_name(path.name + PARTIAL)):
+                victim.unlink(missing_ok=True)
+            if self.folder.exists():
+                self._sync_folder()
+
+    def names(self) -> list[str]:
+        """All whole files, sorted."""
+        if not self.folder.exists():
+            return []
+        with self._failing_clearly(str(self.folder)):
+            return sorted(p.name for p in self.folder.iterdir() if p.is_file() and not p.name.endswith(PARTIAL))
+
+    def path(self, name: str) -> Path:
+        if not name or name in {".", ".."} or "/" in name or "\\" in name or "\0" in name:
+            raise Refused(_("%(name)s is not the plain name of a file.") % {"name": repr(name)})
+        return self.folder / name
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            # Some network file systems can't sync a folder; the rename itself is still atomic there.
+            with suppress(OSError):
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _failing_clearly(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise NotFound(_("%(name)s is not in %(folder)s.") % {"name": name, "folder": self.folder}) from error
+        except OSError as error:
+            raise StorageFailed(self._explain(name, error)) from error
+
+    def _explain(self, name: str, error: OSError) -> str:
+        facts = {"name": name, "folder": self.folder, "error": error.strerror or error}
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return _("The disk of %(folder)s is full; %(name)s was not written. Free some space and run it again.") % facts
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            facts["user"] = os.getuid() if hasattr(os, "getuid") else "?"
+            return (
+                _("%(folder)s can't be used (%(error)s). It must belong to user id %(user)s, mode 0700, and be writable.")
+                % facts
+            )
+        if error.errno == errno.EEXIST:
+            return _("%(name)s is being written already. If nothing runs, delete its .partial file.") % facts
+        return _("%(name)s in %(folder)s: %(error)s.") % facts

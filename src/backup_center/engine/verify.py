@@ -1,0 +1,122 @@
+"""Is a backup whole? First the file as such; where it is not, or when asked to look deep, chunk by chunk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import orjson
+from django.utils.translation import gettext as _
+
+from . import chunks
+from .chunks import ReadStored
+from .codecs import CODECS
+from .errors import Damaged, NotFound
+from .manifest import Manifest, Sidecar, Table
+from .vault import LocalVault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong. ``label`` and ``chunk`` name the damaged rows, where it is rows."""
+
+    message: str
+    label: str = ""
+    chunk: int | None = None
+
+
+def stored_reader(vault: LocalVault, archives: Mapping[str, str]) -> ReadStored:
+    """Reads stored bytes; ``archives`` maps the ids that a manifest needs to file names."""
+
+    def read_stored(archive_id: str, offset: int, length: int) -> bytes:
+        if archive_id not in archives:
+            raise NotFound(_("Archive %(id)s is needed and not known here.") % {"id": archive_id})
+        return vault.read(archives[archive_id], offset, length)
+
+    return read_stored
+
+
+def require_whole(vault: LocalVault, sidecar: Sidecar, archives: Mapping[str, str]) -> None:
+    """Raises ``Damaged`` with every finding unless the backup is whole."""
+    findings = examine(vault, sidecar, archives)
+    if findings:
+        raise Damaged(
+            _("%(name)s is damaged; nothing was changed.") % {"name": sidecar.manifest.name},
+            [finding.message for finding in findings],
+        )
+
+
+def examine(
+    vault: LocalVault,
+    sidecar: Sidecar,
+    archives: Mapping[str, str],
+    *,
+    deep: bool = False,
+    progress: Callable[[str, int, int], None] = lambda phase, done, total: None,
+) -> list[Finding]:
+    """Everything that is wrong with a backup: an empty list means that it restores.
+
+    The file: present, of its size and SHA-256 (which the sidecar signs). ``deep`` also unpacks every chunk and checks its
+    rows, their digest and its range; a damaged file is searched chunk by chunk in any case, to name what is lost.
+    """
+    found = _examine_file(vault, sidecar)
+    if found and not vault.exists(sidecar.manifest.archive_name):
+        return found
+    if found or deep:
+        found += _examine_chunks(sidecar.manifest, stored_reader(vault, archives), progress)
+    return found
+
+
+def _examine_file(vault: LocalVault, sidecar: Sidecar) -> list[Finding]:
+    manifest = sidecar.manifest
+    name = manifest.archive_name
+    try:
+        size = vault.size(name)
+    except NotFound as error:
+        return [Finding(message=str(error))]
+    facts = {"name": name, "found": size, "expected": sidecar.size}
+    if size < sidecar.size:
+        return [Finding(message=_("%(name)s is incomplete: %(found)d of %(expected)d bytes are there.") % facts)]
+    if size > sidecar.size:
+        return [Finding(message=_("%(name)s has %(found)d bytes instead of %(expected)d.") % facts)]
+    if _sha256(vault, name) != sidecar.sha256:
+        return [Finding(message=_("%(name)s is damaged: its SHA-256 is not the one that was signed.") % facts)]
+    return []
+
+
+def _sha256(vault: LocalVault, name: str) -> str:
+    with vault.open(name) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _examine_chunks(
+    manifest: Manifest, read_stored: ReadStored, progress: Callable[[str, int, int], None]
+) -> list[Finding]:
+    found: list[Finding] = []
+    done = 0
+    for table in manifest.tables:
+        for index, chunk in enumerate(table.chunks):
+            name = chunks.entry_name(table.label, index)
+            try:
+                body = chunks.read(chunk, read_stored, CODECS[manifest.codec], name)
+                _check_rows(table, index, body)
+            except (Damaged, NotFound) as error:
+                found.append(Finding(message=str(error), label=table.label, chunk=index))
+            done += chunk.rows
+            progress(table.label, done, manifest.rows)
+        if sum(chunk.rows for chunk in table.chunks) != table.rows or table.chunks[-1].upto is not None:
+            message = _("%(table)s: the chunks do not make up the whole table.") % {"table": table.label}
+            found.append(Finding(message=message, label=table.label))
+    return found
+
+
+def _check_rows(table: Table, index: int, body: bytes) -> None:
+    """A chunk holds as many rows as it should, each of the right width, and ends where its range ends."""
+    chunk = table.chunks[index]
+    rows = orjson.loads(body)
+    keys = [table.names.index(name) for name in table.key]
+    ends_well = chunk.upto is None or [rows[-1][position] for position in keys] == chunk.upto
+    if len(rows) != chunk.rows or any(len(row) != len(table.columns) for row in rows) or not ends_well:
+        name = chunks.entry_name(table.label, index)
+        raise Damaged(_("%(name)s is damaged: it does not hold the rows of its range.") % {"name": name})

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ...models import BackupRecord
+from ...services import BackupService
+from ..terminal import BackupCommand, size, split_names
+
+
+class Command(BackupCommand):
+    help = gettext_lazy("Back up the database: everything, or some data types.")  # type: ignore[assignment]
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--type", default="FULL", choices=BackupRecord.Type.values, help=_("Full or incremental."))
+        parser.add_argument("--data-types", type=split_names, help=_("Such as SHOP,CONTRACT; without it, all."))
+        parser.add_argument("--description", default="", help=_("What this backup is for."))
+        parser.add_argument("--database", default=DEFAULT_DB_ALIAS, help=_("The alias in DATABASES."))
+
+    def run(self, **options: Any) -> None:
+        with self.progress() as progress:
+            record = BackupService().create_backup(
+                data_types=options["data_types"],
+                backup_type=options["type"],
+                description=options["description"],
+                database=options["database"],
+                trigger=BackupRecord.Trigger.COMMAND,
+                progress=progress,
+            )
+        self.say(_("Backup %(name)s is complete.") % {"name": record.backup_name})
+        self.say(
+            _("%(rows)d rows of %(tables)d tables (%(types)s), %(size)s, SHA-256 %(hash)s")
+            % {
+                "rows": record.row_count,
+                "tables": record.table_count,
+                "types": ", ".join(record.data_types),
+                "size": size(record.file_size),
+                "hash": record.file_hash,
+            }
+        )
+        left_out = record.logs.first().details["not_covered"]  # type: ignore[union-attr]
+        if left_out and options["verbosity"] > 1:
+            self.say(_("Not in it:"))
+            for name, reason in left_out.items():
+                self.say(f"  {name}: {reason}")
+        elif left_out:
+            self.say(_("%(count)d models or tables are not in it; --verbosity 2 lists them.") % {"count": len(left_out)})
+        self.answer(
+            {
+                "name": record.backup_name,
+                "file": record.file_path,
+                "size": record.file_size,
+                "sha256": record.file_hash,
+                "rows": record.row_count,
+                "tables": record.table_count,
+                "data_types": record.data_types,
+                "not_covered": left_out,
+            }
+        )

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ...models import BackupRecord
+from ..terminal import BackupCommand, size
+
+
+class Command(BackupCommand):
+    help = gettext_lazy("List all backups, the newest first.")  # type: ignore[assignment]
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--status", choices=BackupRecord.Status.values, help=_("Only those of this status."))
+
+    def run(self, **options: Any) -> None:
+        records = BackupRecord.objects.all()
+        if options["status"]:
+            records = records.filter(status=options["status"])
+        for record in records:
+            created = timezone.localtime(record.created_at).strftime("%Y-%m-%d %H:%M:%S")
+            self.say(
+                f"{record.backup_name}  {created}  {record.get_backup_type_display()}  {record.get_status_display()}"
+                f"  {size(record.file_size)}  {','.join(record.data_types)}{self._marks(record)}"
+            )
+            if record.error_message:
+                self.say(f"    {record.error_message}")
+        if not records:
+            self.say(_("There is no backup yet. backup_database takes one."))
+        self.answer([self._facts(record) for record in records])
+
+    def _marks(self, record: BackupRecord) -> str:
+        marks = [
+            (record.pinned, _("pinned")),
+            (record.is_damaged, _("damaged")),
+            (record.verified_at and not record.is_damaged, _("verified")),
+        ]
+        shown = ", ".join(word for applies, word in marks if applies)
+        return f"  ({shown})" if shown else ""
+
+    def _facts(self, record: BackupRecord) -> dict[str, Any]:
+        return {
+            "name": record.backup_name,
+            "type": record.backup_type,
+            "status": record.status,
+            "created_at": record.created_at.isoformat(),
+            "database": record.database,
+            "data_types": record.data_types,
+            "rows": record.row_count,
+            "file": record.file_path,
+            "size": record.file_size,
+            "sha256": record.file_hash,
+            "trigger": record.trigger,
+            "pinned": record.pinned,
+            "verified_at": record.verified_at.isoformat() if record.verified_at else None,
+            "damaged": record.is_damaged,
+            "error": record.error_message,
+        }

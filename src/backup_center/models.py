@@ -1,0 +1,169 @@
+"""What is remembered: backups, the log of what was done to them, and this installation's identity and lease."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+
+class BackupRecord(models.Model):
+    """A backup, from the moment it is asked for. The manifest in its vault is the truth; this is the catalogue of it."""
+
+    class Type(models.TextChoices):
+        FULL = "FULL", _("Full")
+        INCREMENTAL = "INCREMENTAL", _("Incremental")
+
+    class Status(models.TextChoices):
+        PENDING = "PENDING", _("Pending")
+        RUNNING = "RUNNING", _("Running")
+        SUCCESS = "SUCCESS", _("Succeeded")
+        FAILED = "FAILED", _("Failed")
+
+    class Trigger(models.TextChoices):
+        MANUAL = "manual", _("By a person")
+        COMMAND = "command", _("By a command")
+        SCHEDULE = "schedule", _("By the schedule")
+        SAFETY = "safety", _("Before a restore")
+
+    backup_name = models.CharField(_("name"), max_length=200, unique=True)
+    backup_type = models.CharField(_("type"), max_length=20, choices=Type, default=Type.FULL)
+    status = models.CharField(_("status"), max_length=20, choices=Status, default=Status.PENDING)
+    data_types = models.JSONField(_("data types"), default=list)
+    file_path = models.CharField(_("file"), max_length=255, blank=True, help_text=_("Relative to its vault."))
+    file_size = models.BigIntegerField(_("file size"), default=0, help_text=_("In bytes."))
+    file_hash = models.CharField(_("SHA-256"), max_length=64, blank=True)
+    is_encrypted = models.BooleanField(_("encrypted"), default=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    backup_start_time = models.DateTimeField(_("started"), null=True, blank=True)
+    backup_end_time = models.DateTimeField(_("ended"), null=True, blank=True)
+    # No constraint in the database: a restore may replace the users, and our own rows must never be in its way.
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        db_constraint=False,
+        related_name="+",
+        verbose_name=_("created by"),
+    )
+    created_by_name = models.CharField(_("created by (name)"), max_length=200, blank=True)
+    is_automatic = models.BooleanField(_("automatic"), default=False, help_text=_("No person asked for it."))
+    recovery_records = models.IntegerField(_("restores"), default=0, help_text=_("How often it was restored."))
+    last_recovered_at = models.DateTimeField(_("last restored"), null=True, blank=True)
+    description = models.TextField(_("description"), blank=True)
+    error_message = models.TextField(_("error"), blank=True)
+
+    backup_id = models.UUIDField(_("backup id"), default=uuid.uuid4, unique=True, editable=False)
+    project_id = models.UUIDField(_("project id"), editable=False)
+    sequence = models.BigIntegerField(_("sequence"), unique=True, editable=False)
+    parent = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="children", verbose_name=_("parent")
+    )
+    needs = models.JSONField(_("needs"), default=list, help_text=_("Ids of all archives that hold its chunks."))
+    trigger = models.CharField(_("trigger"), max_length=20, choices=Trigger, default=Trigger.MANUAL)
+    database = models.CharField(_("database"), max_length=100, default="default")
+    progress = models.JSONField(_("progress"), default=dict, blank=True)
+    heartbeat_at = models.DateTimeField(_("last sign of life"), null=True, blank=True)
+    table_count = models.IntegerField(_("tables"), default=0)
+    row_count = models.BigIntegerField(_("rows"), default=0)
+    verified_at = models.DateTimeField(_("verified"), null=True, blank=True)
+    is_damaged = models.BooleanField(_("damaged"), default=False, help_text=_("The last verification found damage."))
+    pinned = models.BooleanField(_("pinned"), default=False, help_text=_("Kept until released."))
+
+    class Meta:
+        verbose_name = _("backup")
+        verbose_name_plural = _("backups")
+        ordering: ClassVar = ["-sequence"]
+        permissions: ClassVar = [
+            ("verify_backuprecord", _("Can verify backups")),
+            ("download_backuprecord", _("Can download backups")),
+            ("restore_backuprecord", _("Can restore backups")),
+            ("browse_backuprecord", _("Can browse the rows in backups")),
+        ]
+
+    def __str__(self) -> str:
+        return self.backup_name
+
+    def count_restore(self) -> None:
+        """It has been restored once more, now."""
+        self.recovery_records += 1
+        self.last_recovered_at = timezone.now()
+        self.save(update_fields=["recovery_records", "last_recovered_at"])
+
+
+class BackupLog(models.Model):
+    """What was done, by whom, with what outcome. It outlives backups, users and restores."""
+
+    class Operation(models.TextChoices):
+        BACKUP = "BACKUP", _("Backup")
+        RESTORE = "RESTORE", _("Restore")
+        VERIFY = "VERIFY", _("Verification")
+        DELETE = "DELETE", _("Deletion")
+        DOWNLOAD = "DOWNLOAD", _("Download")
+
+    class Level(models.TextChoices):
+        INFO = "INFO", _("Information")
+        WARNING = "WARNING", _("Warning")
+        ERROR = "ERROR", _("Error")
+        SUCCESS = "SUCCESS", _("Success")
+
+    backup_record = models.ForeignKey(
+        BackupRecord, models.SET_NULL, null=True, blank=True, related_name="logs", verbose_name=_("backup")
+    )
+    backup_name = models.CharField(_("name of the backup"), max_length=200, blank=True)
+    operation = models.CharField(_("operation"), max_length=20, choices=Operation)
+    log_level = models.CharField(_("level"), max_length=20, choices=Level, default=Level.INFO)
+    message = models.TextField(_("message"))
+    details = models.JSONField(_("details"), default=dict, blank=True)
+    operated_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        db_constraint=False,
+        related_name="+",
+        verbose_name=_("by"),
+    )
+    operated_by_name = models.CharField(_("by (name)"), max_length=200, blank=True)
+    created_at = models.DateTimeField(_("time"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("log entry")
+        verbose_name_plural = _("log")
+        ordering: ClassVar = ["-id"]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.backup_name}: {self.message}"
+
+
+class Installation(models.Model):
+    """One row: who we are, how many backups we ever began, and who may write now (the lease).
+
+    ``fencing`` grows with every holder. A restore writes its number into ``committed`` in its own transaction: that is
+    both the check that it still holds the lease, and the proof that it was committed.
+    """
+
+    SINGLETON: ClassVar[int] = 1
+
+    project_id = models.UUIDField(default=uuid.uuid4, editable=False)
+    last_sequence = models.BigIntegerField(default=0)
+    holder = models.CharField(max_length=200, blank=True)
+    operation = models.CharField(max_length=20, blank=True)
+    details = models.JSONField(default=dict, blank=True)
+    fencing = models.BigIntegerField(default=0)
+    committed = models.BigIntegerField(default=0)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("installation")
+        verbose_name_plural = _("installations")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.project_id)

@@ -1,0 +1,236 @@
+"""BackupService: take, verify, delete and clean up backups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from .. import registry, signals
+from ..conf import get_settings
+from ..engine import backup, verify
+from ..engine.backup import BackupRequest
+from ..engine.dialects.base import Connection, TableSpec
+from ..engine.errors import BackupCenterError, LeaseLost, Refused, Unsupported
+from ..engine.manifest import Sidecar
+from ..models import BackupLog, BackupRecord
+from . import catalogue, cleanup, facts, interrupted, journal
+from .connecting import engine_connection, home_alias, refuse_inside_transaction
+from .lease import Lease, hold
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+Progress = Callable[[str, int, int], None]  # phase or table, rows done, rows in all
+Trigger = BackupRecord.Trigger
+
+
+class BackupService:
+    """Every method raises a ``BackupCenterError`` that says what to do; the record and the log keep it too."""
+
+    def create_backup(
+        self,
+        data_types: Sequence[str] | None = None,
+        backup_type: str = "FULL",
+        user: AbstractBaseUser | None = None,
+        description: str = "",
+        *,
+        database: str = "default",
+        trigger: str | None = None,
+        progress: Progress | None = None,
+    ) -> BackupRecord:
+        """Back up these data types (all, if none are named) of one database, as they are at one moment.
+
+        Returns the record with status SUCCESS. When it raises, the record (if it came so far) is FAILED with the reason
+        and no file is left.
+        """
+        refuse_inside_transaction(home_alias(), database)
+        chosen = _chosen_types(data_types)
+        _refuse_what_is_missing(backup_type)
+        trigger = trigger or (Trigger.COMMAND if user is None else Trigger.MANUAL)
+        with engine_connection(database) as connection, hold("backup") as lease:
+            interrupted.settle(lease)
+            record = catalogue.begin(
+                lease,
+                backup_type=backup_type,
+                data_types=chosen,
+                database=database,
+                trigger=trigger,
+                user=user,
+                description=description,
+            )
+            try:
+                signals.pre_backup.send(BackupService, record=record, user=user)
+                request = request_for(record, connection)
+                sidecar = backup.take(request, connection, catalogue.get_vault(), _reporting(lease, progress))
+                settle_finished(record, sidecar, lease)
+            except BaseException as error:
+                settle_failed(record, error, user)
+                signals.post_backup.send_robust(BackupService, record=record, user=user, error=error)
+                raise
+        _log_success(record, sidecar, user)
+        signals.post_backup.send_robust(BackupService, record=record, user=user, error=None)
+        return record
+
+    def verify_backup(
+        self,
+        record: BackupRecord,
+        user: AbstractBaseUser | None = None,
+        *,
+        deep: bool = False,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """What is wrong with a backup, one line each; empty if it is whole. ``deep`` re-reads every chunk."""
+        catalogue.restorable(record)
+        signals.pre_verify.send(BackupService, record=record, user=user)
+        findings = _findings(record, deep, progress)
+        record.verified_at, record.is_damaged = timezone.now(), bool(findings)
+        record.save(update_fields=["verified_at", "is_damaged"])
+        level = BackupLog.Level.ERROR if findings else BackupLog.Level.SUCCESS
+        message = _("Damage was found.") if findings else _("The backup is whole.")
+        journal.write(
+            BackupLog.Operation.VERIFY, level, message, record=record, user=user, deep=deep, findings=findings
+        )
+        signals.post_verify.send_robust(BackupService, record=record, user=user, findings=findings)
+        return findings
+
+    def delete_backup(self, record: BackupRecord, user: AbstractBaseUser | None = None) -> None:
+        """Delete one backup, files and record. Refused while it is pinned, needed by another or running."""
+        refuse_inside_transaction(home_alias())
+        with hold("cleanup") as lease:
+            interrupted.settle(lease)
+            record.refresh_from_db()
+            if reason := cleanup.why_not_deletable(record):
+                raise Refused(reason)
+            self._delete(record, user, _("Deleted by hand."))
+
+    def delete_old_backups(self, days: int | None = None, user: AbstractBaseUser | None = None) -> int:
+        """Delete what is older than ``days`` (BACKUP_RETENTION_DAYS) and not needed; returns how many went."""
+        refuse_inside_transaction(home_alias())
+        with hold("cleanup") as lease:
+            interrupted.settle(lease)
+            verdicts = [verdict for verdict in cleanup.plan(days) if verdict.delete]
+            for verdict in verdicts:
+                lease.check()
+                self._delete(verdict.record, user, verdict.reason)
+        return len(verdicts)
+
+    def _delete(self, record: BackupRecord, user: AbstractBaseUser | None, reason: str) -> None:
+        """Files before the record: what could not be deleted is not forgotten."""
+        signals.pre_delete.send(BackupService, record=record, user=user)
+        try:
+            catalogue.remove_files(record, catalogue.get_vault())
+        except BackupCenterError as error:
+            journal.write(BackupLog.Operation.DELETE, BackupLog.Level.ERROR, str(error), record=record, user=user)
+            raise
+        journal.write(BackupLog.Operation.DELETE, BackupLog.Level.SUCCESS, reason, record=record, user=user)
+        record.delete()
+        signals.post_delete.send_robust(BackupService, record=record, user=user)
+
+
+def request_for(record: BackupRecord, connection: Connection, specs: Sequence[TableSpec] | None = None) -> BackupRequest:
+    """The engine's order for a record: the tables of its data types, or just ``specs``."""
+    settings = get_settings()
+    types = {name: found for name, found in registry.data_types().items() if name in record.data_types}
+    if specs is None:
+        specs = [spec for spec in registry.table_specs(record.database) if spec.data_type in types]
+    return BackupRequest(
+        project=str(record.project_id),
+        id=str(record.backup_id),
+        sequence=record.sequence,
+        name=record.backup_name,
+        type=record.backup_type,
+        alias=record.database,
+        specs=specs,
+        data_types={
+            name: {"label": str(found), "tables": [spec.label for spec in specs if spec.data_type == name]}
+            for name, found in types.items()
+        },
+        not_covered=registry.not_covered(record.database, connection.plain_tables()),
+        codec=settings.codec,
+        software=facts.software(),
+        key=settings.signing_keys[0],
+        facts=facts.collect,
+    )
+
+
+def settle_finished(record: BackupRecord, sidecar: Sidecar, lease: Lease) -> None:
+    """The sidecar is on the disk. If the lease was lost meanwhile, whoever took it decides: kept, or withdrawn."""
+    try:
+        lease.check()
+    except LeaseLost:
+        record.refresh_from_db()
+        if record.status != BackupRecord.Status.SUCCESS:
+            raise
+    catalogue.finish(record, sidecar)
+
+
+def settle_failed(record: BackupRecord, error: BaseException, user: AbstractBaseUser | None) -> None:
+    """Nothing of it stays but the record and the reason."""
+    catalogue.remove_files(record, catalogue.get_vault())
+    record.status = BackupRecord.Status.FAILED
+    record.backup_end_time = timezone.now()
+    record.error_message = str(error) or type(error).__name__
+    record.save(update_fields=["status", "backup_end_time", "error_message"])
+    journal.write(
+        BackupLog.Operation.BACKUP, BackupLog.Level.ERROR, record.error_message, record=record, user=user,
+        error=type(error).__name__,
+    )  # fmt: skip
+
+
+def _chosen_types(names: Sequence[str] | None) -> list[str]:
+    known = registry.data_types()
+    chosen = list(known) if names is None else list(dict.fromkeys(names))
+    unknown = [name for name in chosen if name not in known]
+    if unknown or not chosen:
+        raise Refused(
+            _("There is no data type %(unknown)s; there are: %(known)s.")
+            % {"unknown": ", ".join(unknown) or "–", "known": ", ".join(known)}
+        )
+    return chosen
+
+
+def _refuse_what_is_missing(backup_type: str) -> None:
+    if backup_type == BackupRecord.Type.INCREMENTAL:
+        raise Unsupported(_("Incremental backups are not there yet; take a full one (--type=FULL)."))
+    if backup_type != BackupRecord.Type.FULL:
+        raise Refused(_("There is no backup type %(type)s; there is FULL.") % {"type": backup_type})
+    if get_settings().encryption:
+        raise Unsupported(
+            _("BACKUP_ENCRYPTION is on, but encryption is not there yet. No plain backup was taken in its place.")
+        )
+
+
+def _reporting(lease: Lease, progress: Progress | None) -> Progress:
+    def report(phase: str, done: int, total: int) -> None:
+        lease.report(phase, done, total)
+        if progress is not None:
+            progress(phase, done, total)
+
+    return report
+
+
+def _findings(record: BackupRecord, deep: bool, progress: Progress | None) -> list[str]:
+    vault = catalogue.get_vault()
+    try:
+        sidecar = catalogue.open_sidecar(record, vault)
+    except BackupCenterError as error:
+        return [str(error)]
+    report = progress or (lambda phase, done, total: None)
+    found = verify.examine(vault, sidecar, catalogue.archives_of(sidecar), deep=deep, progress=report)
+    return [finding.message for finding in found]
+
+
+def _log_success(record: BackupRecord, sidecar: Sidecar, user: AbstractBaseUser | None) -> None:
+    journal.write(
+        BackupLog.Operation.BACKUP,
+        BackupLog.Level.SUCCESS,
+        _("%(rows)d rows of %(tables)d tables were backed up.")
+        % {"rows": record.row_count, "tables": record.table_count},
+        record=record,
+        user=user,
+        rows={table.label: table.rows for table in sidecar.manifest.tables},
+        not_covered=dict(sidecar.manifest.not_covered),
+    )

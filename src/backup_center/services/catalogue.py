@@ -1,0 +1,124 @@
+"""Between records and files: names, the sidecar of a record, the end of a backup."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from ..conf import get_settings
+from ..engine import manifest
+from ..engine.codecs import CODECS
+from ..engine.errors import Damaged, NotFound, Refused
+from ..engine.manifest import SIDECAR_LIMIT, SIDECAR_SUFFIX, Sidecar
+from ..engine.vault import LocalVault
+from ..models import BackupRecord
+from .journal import actor_name
+from .lease import Lease, next_sequence
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+SUFFIXES = (SIDECAR_SUFFIX, *(codec.suffix for codec in CODECS.values()))
+
+
+def get_vault() -> LocalVault:
+    return LocalVault(get_settings().directory)
+
+
+def find(name: str) -> BackupRecord:
+    """By the file's stem or its name. Raises ``NotFound``."""
+    stem = next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)
+    record = BackupRecord.objects.filter(Q(backup_name=stem) | Q(file_path=name)).first()
+    if record is None:
+        raise NotFound(_("There is no backup %(name)s. list_backups shows all.") % {"name": name})
+    return record
+
+
+def begin(
+    lease: Lease,
+    *,
+    backup_type: str,
+    data_types: list[str],
+    database: str,
+    trigger: str,
+    user: AbstractBaseUser | None = None,
+    description: str = "",
+) -> BackupRecord:
+    """A record that is RUNNING, under a name and a sequence number of its own."""
+    sequence = next_sequence(lease)
+    return BackupRecord.objects.create(
+        backup_name=_free_name(backup_type),
+        backup_type=backup_type,
+        status=BackupRecord.Status.RUNNING,
+        data_types=data_types,
+        backup_start_time=timezone.now(),
+        created_by=user,
+        created_by_name=actor_name(user),
+        is_automatic=user is None,
+        description=description,
+        project_id=lease.before.project_id,
+        sequence=sequence,
+        trigger=trigger,
+        database=database,
+        heartbeat_at=timezone.now(),
+    )
+
+
+def finish(record: BackupRecord, sidecar: Sidecar) -> None:
+    """The record of a committed backup, from its sidecar."""
+    record.status = BackupRecord.Status.SUCCESS
+    record.file_path = sidecar.manifest.archive_name
+    record.file_size = sidecar.size
+    record.file_hash = sidecar.sha256
+    record.needs = list(sidecar.manifest.needs)
+    record.table_count = len(sidecar.manifest.tables)
+    record.row_count = sidecar.manifest.rows
+    record.backup_end_time = datetime.fromisoformat(sidecar.manifest.finished_at)
+    record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
+    record.save()
+
+
+def open_sidecar(record: BackupRecord, vault: LocalVault) -> Sidecar:
+    """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``BadSignature`` or ``UnknownFormat``."""
+    name = record.backup_name + SIDECAR_SUFFIX
+    if vault.size(name) > SIDECAR_LIMIT:
+        raise Damaged(_("%(name)s is larger than any sidecar can be.") % {"name": name})
+    sidecar = manifest.open_sidecar(vault.read(name, 0, SIDECAR_LIMIT), get_settings().signing_keys, name)
+    if sidecar.manifest.id != str(record.backup_id):
+        raise Damaged(_("%(name)s belongs to another backup.") % {"name": name})
+    return sidecar
+
+
+def restorable(record: BackupRecord) -> None:
+    """Raises ``Refused`` for a backup that was never completed."""
+    if record.status != BackupRecord.Status.SUCCESS:
+        raise Refused(
+            _("%(name)s can't be used: its status is %(status)s.")
+            % {"name": record.backup_name, "status": record.get_status_display()}
+        )
+
+
+def archives_of(sidecar: Sidecar) -> dict[str, str]:
+    """File names of the archives that a manifest needs, by id."""
+    return {sidecar.manifest.id: sidecar.manifest.archive_name}
+
+
+def remove_files(record: BackupRecord, vault: LocalVault) -> None:
+    """Sidecar first: from then on the backup does not exist, whatever happens to the rest."""
+    for suffix in SUFFIXES:
+        vault.delete(record.backup_name + suffix)
+
+
+def _free_name(backup_type: str) -> str:
+    stamp = timezone.localtime(timezone.now(), timezone.get_default_timezone()).strftime("%Y%m%d_%H%M%S")
+    stem = f"backup_{backup_type.lower()}_{stamp}"
+    name, number = stem, 1
+    vault = get_vault()
+    while BackupRecord.objects.filter(backup_name=name).exists() or any(vault.exists(name + s) for s in SUFFIXES):
+        number += 1
+        name = f"{stem}_{number}"
+    return name

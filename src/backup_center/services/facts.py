@@ -1,0 +1,51 @@
+"""What a manifest remembers besides rows: the migrations applied, and what ids of content types and permissions mean."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import django
+from django.apps import apps
+
+from .. import __version__
+from ..engine.dialects.base import Connection
+from ..registry import MIGRATIONS_TABLE
+
+
+def software() -> dict[str, str]:
+    return {"backup_center": __version__, "django": django.get_version(), "python": platform.python_version()}
+
+
+def collect(connection: Connection) -> dict[str, Any]:
+    """Asked inside the backup's snapshot."""
+    tables = set(connection.plain_tables())
+    found: dict[str, Any] = {}
+    if MIGRATIONS_TABLE in tables:
+        found["migrations"] = [
+            list(row) for row in connection.query(f"SELECT app, name FROM {MIGRATIONS_TABLE} ORDER BY id")  # noqa: S608
+        ]
+    for name, read in (("content_types", content_types), ("permissions", permissions)):
+        found[name] = [list(row) for row in read(connection, tables)]
+    return found
+
+
+def content_types(connection: Connection, tables: set[str]) -> list[tuple[Any, ...]]:
+    """Id, app label, model name."""
+    return _rows(connection, tables, "contenttypes.ContentType", "id, app_label, model")
+
+
+def permissions(connection: Connection, tables: set[str]) -> list[tuple[Any, ...]]:
+    """Id, content type's id, codename, name."""
+    return _rows(connection, tables, "auth.Permission", "id, content_type_id, codename, name")
+
+
+def _rows(connection: Connection, tables: set[str], label: str, columns: str) -> list[tuple[Any, ...]]:
+    if not apps.is_installed(apps_name(label)):
+        return []
+    table = apps.get_model(label)._meta.db_table
+    return connection.query(f'SELECT {columns} FROM "{table}" ORDER BY id') if table in tables else []  # noqa: S608
+
+
+def apps_name(label: str) -> str:
+    return "django.contrib." + label.partition(".")[0]

@@ -1,0 +1,64 @@
+"""The audit log, and Python's own log beside it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth import get_user_model
+
+from ..models import BackupLog, BackupRecord
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+logger = logging.getLogger("backup_center")
+
+LEVELS = {
+    BackupLog.Level.INFO: logging.INFO,
+    BackupLog.Level.SUCCESS: logging.INFO,
+    BackupLog.Level.WARNING: logging.WARNING,
+    BackupLog.Level.ERROR: logging.ERROR,
+}
+
+
+def write(
+    operation: BackupLog.Operation,
+    level: BackupLog.Level,
+    message: str,
+    *,
+    record: BackupRecord | None = None,
+    user: AbstractBaseUser | None = None,
+    **details: Any,
+) -> BackupLog:
+    """One entry. The actor's name is kept as text, since accounts may go."""
+    name = record.backup_name if record else ""
+    logger.log(LEVELS[level], "%s %s: %s", operation, name, message)
+    return BackupLog.objects.create(
+        backup_record=record if record and record.pk else None,
+        backup_name=name,
+        operation=operation,
+        log_level=level,
+        message=message,
+        details=details,
+        operated_by=still_there(user),
+        operated_by_name=actor_name(user),
+    )
+
+
+def actor_name(user: AbstractBaseUser | None) -> str:
+    return user.get_username() if user is not None else ""
+
+
+def still_there(user: AbstractBaseUser | None) -> AbstractBaseUser | None:
+    """The user, unless a restore took the account away."""
+    if user is None or not get_user_model()._default_manager.filter(pk=user.pk).exists():
+        return None
+    return user
+
+
+def forget_vanished_users() -> None:
+    """Our references have no constraint in the database: empty those whose account is gone (the names stay)."""
+    users = get_user_model()._default_manager.using(BackupRecord.objects.db).values("pk")
+    BackupRecord.objects.exclude(created_by=None).exclude(created_by__in=users).update(created_by=None)
+    BackupLog.objects.exclude(operated_by=None).exclude(operated_by__in=users).update(operated_by=None)

@@ -1,0 +1,249 @@
+"""RestoreService: preview a restore, and do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings as project
+from django.contrib.contenttypes.models import ContentType
+from django.core.cache import caches
+from django.utils.translation import gettext as _
+
+from .. import registry, signals
+from ..engine import restore, verify
+from ..engine.compare import Plan, Selection
+from ..engine.dialects.base import Connection
+from ..engine.errors import Refused
+from ..engine.manifest import Sidecar
+from ..engine.restore import RestoreRequest, RestoreResult
+from ..models import BackupLog, BackupRecord
+from . import accounts, backups, catalogue, identities, interrupted, journal
+from .connecting import engine_connection, home_alias, refuse_inside_transaction
+from .lease import Lease, hold
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+Progress = Callable[[str, int, int], None]  # phase, rows done, rows in all
+SAFETY = BackupRecord.Trigger.SAFETY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorePlan:
+    """What a restore would do. ``refused``: why it would not be done, one line each; empty if it would."""
+
+    data_types: tuple[str, ...]
+    plan: Plan
+    warnings: tuple[str, ...]
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        return tuple(map(str, self.plan.references))
+
+
+class RestoreService:
+    """Every method raises a ``BackupCenterError`` that says what to do; the log keeps it too."""
+
+    def plan(
+        self,
+        backup_record: BackupRecord,
+        data_types: Sequence[str] | None = None,
+        user: AbstractBaseUser | None = None,
+    ) -> RestorePlan:
+        """What restoring these data types (all, if none are named) would change. Nothing is touched."""
+        vault = catalogue.get_vault()
+        sidecar = _sidecar(backup_record)
+        chosen = _chosen_types(sidecar, data_types)
+        archives = catalogue.archives_of(sidecar)
+        verify.require_whole(vault, sidecar, archives)
+        read_stored = verify.stored_reader(vault, archives)
+        with engine_connection(backup_record.database) as connection:
+            request = _request(backup_record, sidecar, chosen, connection)
+            plan = restore.preview(request, connection, vault)
+            labels = list(request.selection.labels)
+            warnings = accounts.warnings(sidecar.manifest, labels, connection, read_stored, user)
+        return RestorePlan(data_types=tuple(chosen), plan=plan, warnings=tuple(warnings))
+
+    def restore_from_backup(
+        self,
+        backup_record: BackupRecord,
+        user: AbstractBaseUser | None = None,
+        *,
+        data_types: Sequence[str] | None = None,
+        safety_backup: bool = True,
+        progress: Progress | None = None,
+    ) -> dict[str, int]:
+        """Put the rows of these data types (all, if none are named) back: everything, or nothing.
+
+        Before anything changes, what will be replaced is backed up (``safety_backup``), under the locks of the restore.
+        Returns the number of rows brought back per data type, by its statistics name: ``{"shops": 100, …}``.
+        """
+        refuse_inside_transaction(home_alias(), backup_record.database)
+        try:
+            sidecar = _sidecar(backup_record)
+            chosen = _chosen_types(sidecar, data_types)
+            with hold(interrupted.RESTORE) as lease:
+                interrupted.settle(lease)
+                signals.pre_restore.send(RestoreService, record=backup_record, user=user)
+                result = _Restore(backup_record, sidecar, chosen, user, lease, progress).run(safety_backup)
+        except BaseException as error:
+            _log_failure(backup_record, error, user)
+            signals.post_restore.send_robust(
+                RestoreService, record=backup_record, user=user, statistics=None, error=error
+            )
+            raise
+        statistics = _statistics(result.rows)
+        _log_success(backup_record, chosen, statistics, result, user)
+        signals.post_restore.send_robust(
+            RestoreService, record=backup_record, user=user, statistics=statistics, error=None
+        )
+        return statistics
+
+
+class _Restore:
+    """One restore under the lease. While it writes, a SQLite database takes no other writes: ours come before or after."""
+
+    def __init__(
+        self,
+        record: BackupRecord,
+        sidecar: Sidecar,
+        chosen: list[str],
+        user: AbstractBaseUser | None,
+        lease: Lease,
+        progress: Progress | None,
+    ) -> None:
+        self.record, self.sidecar, self.chosen, self.user = record, sidecar, chosen, user
+        self.lease, self.progress = lease, progress
+
+    def run(self, safety_backup: bool) -> RestoreResult:
+        alias = self.record.database
+        self.lease.remember(record=self.record.pk, database=alias, data_types=self.chosen)
+        with engine_connection(alias) as connection:
+            request = _request(self.record, self.sidecar, self.chosen, connection)
+            request = replace(request, guard=partial(self.lease.guard, alias=alias))
+            safety = self._begin_safety() if safety_backup else None
+            try:
+                if safety is not None:
+                    ordered = backups.request_for(safety, connection, request.selection.specs)
+                    request = replace(request, safety=ordered)
+                result = restore.apply(request, connection, catalogue.get_vault(), self._report)
+            except BaseException as error:
+                if safety is not None:
+                    self._settle_safety(safety, error)
+                raise
+        if safety is not None and result.safety is not None:
+            catalogue.finish(safety, result.safety)
+        self._settle()
+        return result
+
+    def _begin_safety(self) -> BackupRecord:
+        return catalogue.begin(
+            self.lease,
+            backup_type=BackupRecord.Type.FULL,
+            data_types=self.chosen,
+            database=self.record.database,
+            trigger=SAFETY,
+            user=self.user,
+            description=_("Taken before %(name)s was restored.") % {"name": self.record.backup_name},
+        )
+
+    def _settle_safety(self, safety: BackupRecord, error: BaseException) -> None:
+        """The restore failed. A safety backup that was complete by then is a good backup like any other."""
+        try:
+            catalogue.finish(safety, catalogue.open_sidecar(safety, catalogue.get_vault()))
+        except Exception:  # noqa: BLE001  # not complete: it goes, for the reason that the restore failed
+            backups.settle_failed(safety, error, self.user)
+
+    def _report(self, phase: str, done: int, total: int) -> None:
+        self.lease.report(phase, done, total)
+        if self.progress is not None:
+            self.progress(phase, done, total)
+
+    def _settle(self) -> None:
+        """After COMMIT: what the process and the caches remember is of before."""
+        self.record.count_restore()
+        journal.forget_vanished_users()
+        ContentType.objects.clear_cache()
+        for alias in project.CACHES:
+            if not _holds_sessions(alias):
+                caches[alias].clear()
+
+
+def _holds_sessions(alias: str) -> bool:
+    return "cache" in project.SESSION_ENGINE and alias == project.SESSION_CACHE_ALIAS
+
+
+def _sidecar(record: BackupRecord) -> Sidecar:
+    catalogue.restorable(record)
+    return catalogue.open_sidecar(record, catalogue.get_vault())
+
+
+def _chosen_types(sidecar: Sidecar, names: Sequence[str] | None) -> list[str]:
+    there = list(sidecar.manifest.data_types)
+    chosen = there if names is None else list(dict.fromkeys(names))
+    unknown = [name for name in chosen if name not in there]
+    if unknown or not chosen:
+        raise Refused(
+            _("The backup does not have the data type %(unknown)s; it has: %(known)s.")
+            % {"unknown": ", ".join(unknown) or "–", "known": ", ".join(there)}
+        )
+    return chosen
+
+
+def _request(record: BackupRecord, sidecar: Sidecar, chosen: list[str], connection: Connection) -> RestoreRequest:
+    manifest = sidecar.manifest
+    known = registry.table_specs(record.database)
+    here = {spec.label for spec in known}
+    labels = [table.label for table in manifest.of_types(chosen)]
+    add = {name for name, found in registry.data_types().items() if found.mode == registry.ADD}
+    added = frozenset(table.label for table in manifest.tables if table.data_type in add and table.label in labels)
+    usable = [label for label in labels if label in here]
+    selection = Selection(
+        manifest=manifest,
+        labels=labels,
+        known=known,
+        added=added,
+        maps=identities.maps(manifest, usable, connection),
+    )
+    after_load: Callable[[Connection], None] = lambda connection: None  # noqa: E731
+    if identities.CONTENT_TYPE in labels:
+        after_load = partial(identities.add_missing, before=identities.snapshot(connection))
+    return RestoreRequest(
+        sidecar=sidecar, selection=selection, archives=catalogue.archives_of(sidecar), after_load=after_load
+    )
+
+
+def _statistics(rows: Mapping[str, int]) -> dict[str, int]:
+    """Rows per data type; those of automatic many-to-many tables are not counted as things of their own."""
+    found: dict[str, int] = {}
+    for data_type in registry.data_types().values():
+        labels = [model._meta.label_lower for model in data_type.models if not model._meta.auto_created]
+        found[data_type.stats] = found.get(data_type.stats, 0) + sum(rows.get(label, 0) for label in labels)
+    return found
+
+
+def _log_failure(record: BackupRecord, error: BaseException, user: AbstractBaseUser | None) -> None:
+    details: dict[str, Any] = {"error": type(error).__name__}
+    for name in ("findings", "differences", "problems"):
+        if lines := getattr(error, name, None):
+            details[name] = list(lines)
+    message = str(error) or type(error).__name__
+    journal.write(BackupLog.Operation.RESTORE, BackupLog.Level.ERROR, message, record=record, user=user, **details)
+
+
+def _log_success(
+    record: BackupRecord, chosen: list[str], statistics: Mapping[str, int], result: RestoreResult, user: Any
+) -> None:
+    journal.write(
+        BackupLog.Operation.RESTORE,
+        BackupLog.Level.SUCCESS,
+        _("%(rows)d rows were restored.") % {"rows": sum(result.rows.values())},
+        record=record,
+        user=user,
+        data_types=chosen,
+        statistics=dict(statistics),
+        safety_backup=result.safety.manifest.name if result.safety else None,
+    )
