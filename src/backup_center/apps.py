@@ -14,4 +14,4 @@ class BackupCenterConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401, PLC0415  # registers the system checks once the app registry is there
+        from . import checks  # noqa: F401  # registers the system checks once the app registry is there

@@ -168,9 +168,7 @@ def _named_models(name: str, entry: Any) -> Iterator[Model]:
             _('BACKUP_DATA_TYPES["%(name)s"] must be a dict with a list of "models".') % {"name": name}
         )
     if entry.get("mode", REPLACE) not in {REPLACE, ADD}:
-        raise ImproperlyConfigured(
-            _('BACKUP_DATA_TYPES["%(name)s"]: "mode" is "replace" or "add".') % {"name": name}
-        )
+        raise ImproperlyConfigured(_('BACKUP_DATA_TYPES["%(name)s"]: "mode" is "replace" or "add".') % {"name": name})
     for text in entry["models"]:
         if text == THE_REST:
             continue
@@ -206,7 +204,5 @@ def _owner(model: Model) -> Model:
 
 def _all_models() -> list[Model]:
     return [
-        model
-        for model in apps.get_models(include_auto_created=True, include_swapped=False)
-        if not model._meta.proxy
+        model for model in apps.get_models(include_auto_created=True, include_swapped=False) if not model._meta.proxy
     ]

@@ -61,7 +61,9 @@ def write(request: BackupRequest, connection: Connection, vault: LocalVault, pro
     suffix = CODECS[request.codec].suffix
     with vault.create(request.name + suffix) as stream:
         archive = ArchiveWriter(stream, request.codec, int(started.timestamp()))
-        archive.append(pack_entry(RECOVERY_ENTRY, RECOVERY_TEXT.encode(), CODECS[request.codec], int(started.timestamp())))
+        archive.append(
+            pack_entry(RECOVERY_ENTRY, RECOVERY_TEXT.encode(), CODECS[request.codec], int(started.timestamp()))
+        )
         written = _write_tables(request, connection, tables, specs, archive, int(started.timestamp()), progress)
         record = Manifest(
             format=manifest.FORMAT,
@@ -87,9 +89,7 @@ def write(request: BackupRequest, connection: Connection, vault: LocalVault, pro
     sidecar = manifest.sign(body, archive.size, sha256, record.needs, request.key)
     with vault.create(request.name + SIDECAR_SUFFIX) as stream:
         stream.write(sidecar)
-    return Sidecar(
-        size=archive.size, sha256=sha256, manifest_sha256=hashlib.sha256(body).hexdigest(), manifest=record
-    )
+    return Sidecar(size=archive.size, sha256=sha256, manifest_sha256=hashlib.sha256(body).hexdigest(), manifest=record)
 
 
 def _write_tables(

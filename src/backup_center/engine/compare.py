@@ -72,7 +72,9 @@ class BrokenReference:
         text = (
             _("%(rows)d rows of %(child)s refer to rows of %(parent)s that the backup does not have (%(examples)s).")
             if self.child_stays
-            else _("%(rows)d values in the backup of %(child)s refer to rows of %(parent)s that are gone (%(examples)s).")
+            else _(
+                "%(rows)d values in the backup of %(child)s refer to rows of %(parent)s that are gone (%(examples)s)."
+            )
         ) % {"rows": self.rows, "child": self.child, "parent": self.parent, "examples": ", ".join(self.examples)}
         if self.add_types:
             return text + " " + _("Restore %(types)s too.") % {"types": ", ".join(self.add_types)}
@@ -121,7 +123,9 @@ def match(selection: Selection, connection: Connection) -> dict[str, LiveTable]:
     differences = [line for table in selection.tables for line in _differences(table, live.get(table.label), missing)]
     if differences:
         raise SchemaDiffers(
-            _("The tables are not those of the backup; nothing was changed. Migrate to the schema of the backup first."),
+            _(
+                "The tables are not those of the backup; nothing was changed. Migrate to the schema of the backup first."
+            ),
             differences,
         )
     return {table.label: _in_order(live[table.label], table.names) for table in selection.tables}
@@ -180,7 +184,10 @@ class _References:
         self._stage(key.parent, key.parent_columns, parent)
         same = _equal("k", [f"c{index}" for index in range(len(key.columns))], "r", key.columns)
         yield from self._broken(
-            key, f"{key.child} r WHERE {filled} AND NOT EXISTS (SELECT 1 FROM {STAGED} k WHERE {same})", key.columns, True
+            key,
+            f"{key.child} r WHERE {filled} AND NOT EXISTS (SELECT 1 FROM {STAGED} k WHERE {same})",
+            key.columns,
+            True,
         )
 
     def _without_parent(self, key: ForeignKey, child: Table) -> Iterator[BrokenReference]:
@@ -242,7 +249,7 @@ def column_values(
     seen: set[tuple[Any, ...]] = set()
     for row in rows_of(table, manifest, read_stored):
         value = tuple(row[position] for position in positions)
-        if None in value or (hashable := not any(isinstance(part, dict) for part in value)) and value in seen:
+        if None in value or ((hashable := not any(isinstance(part, dict) for part in value)) and value in seen):
             continue
         if hashable:
             if len(seen) >= REMEMBERED:

@@ -161,9 +161,7 @@ def _check(load: Load, loaded: _Loaded, manifest: Manifest, connection: Connecti
             _feed(again, raw.body)
         right = again.digest() == loaded.hash.digest()
     if not right:
-        raise Damaged(
-            _("%(table)s did not arrive as it was backed up; nothing was changed.") % {"table": table.label}
-        )
+        raise Damaged(_("%(table)s did not arrive as it was backed up; nothing was changed.") % {"table": table.label})
 
 
 def _feed(digest: hashlib._Hash, body: bytes) -> None:

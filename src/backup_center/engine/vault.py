@@ -107,11 +107,15 @@ class LocalVault:
     def _explain(self, name: str, error: OSError) -> str:
         facts = {"name": name, "folder": self.folder, "error": error.strerror or error}
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return _("The disk of %(folder)s is full; %(name)s was not written. Free some space and run it again.") % facts
+            return (
+                _("The disk of %(folder)s is full; %(name)s was not written. Free some space and run it again.") % facts
+            )
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             facts["user"] = os.getuid() if hasattr(os, "getuid") else "?"
             return (
-                _("%(folder)s can't be used (%(error)s). It must belong to user id %(user)s, mode 0700, and be writable.")
+                _(
+                    "%(folder)s can't be used (%(error)s). It must belong to user id %(user)s, mode 0700, and be writable."
+                )
                 % facts
             )
         if error.errno == errno.EEXIST:

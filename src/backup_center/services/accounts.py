@@ -63,7 +63,11 @@ def _about_actor(key: str, name: str, then: dict[str, tuple[str, tuple[bool, ...
 
 def _listed(names: list[str]) -> str:
     shown = ", ".join(sorted(names)[:LISTED])
-    return shown if len(names) <= LISTED else _("%(names)s and %(more)d more") % {"names": shown, "more": len(names) - LISTED}
+    return (
+        shown
+        if len(names) <= LISTED
+        else _("%(names)s and %(more)d more") % {"names": shown, "more": len(names) - LISTED}
+    )
 
 
 def _columns(table: Table) -> list[str]:
@@ -72,11 +76,13 @@ def _columns(table: Table) -> list[str]:
     return [table.key[0], name, *(flag for flag in FLAGS if flag in table.names)]
 
 
-def _in_backup(table: Table, manifest: Manifest, read_stored: ReadStored) -> Iterator[tuple[str, str, tuple[bool, ...]]]:
+def _in_backup(
+    table: Table, manifest: Manifest, read_stored: ReadStored
+) -> Iterator[tuple[str, str, tuple[bool, ...]]]:
     positions = [table.names.index(column) for column in _columns(table)]
     for row in compare.rows_of(table, manifest, read_stored):
         key, name, *flags = (row[position] for position in positions)
-        yield str(key), str(name), tuple(flag in {1, "t", True} for flag in flags)
+        yield str(key), str(name), tuple(flag in {1, "t"} for flag in flags)
 
 
 def _live(table: Table, connection: Connection) -> Iterator[tuple[str, str, tuple[bool, ...]]]:

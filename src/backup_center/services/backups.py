@@ -130,7 +130,9 @@ class BackupService:
         signals.post_delete.send_robust(BackupService, record=record, user=user)
 
 
-def request_for(record: BackupRecord, connection: Connection, specs: Sequence[TableSpec] | None = None) -> BackupRequest:
+def request_for(
+    record: BackupRecord, connection: Connection, specs: Sequence[TableSpec] | None = None
+) -> BackupRequest:
     """The engine's order for a record: the tables of its data types, or just ``specs``."""
     settings = get_settings()
     types = {name: found for name, found in registry.data_types().items() if name in record.data_types}

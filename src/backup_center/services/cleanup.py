@@ -90,5 +90,7 @@ def _needed_by(keepers: Iterable[BackupRecord]) -> dict[str, str]:
         if record.status == Status.SUCCESS:
             for archive in record.needs:
                 if archive != str(record.backup_id):
-                    found[archive] = f"{found[archive]}, {record.backup_name}" if archive in found else record.backup_name
+                    found[archive] = (
+                        f"{found[archive]}, {record.backup_name}" if archive in found else record.backup_name
+                    )
     return found

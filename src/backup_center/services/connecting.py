@@ -33,9 +33,7 @@ def engine_connection(alias: str) -> Connection:
             return _sqlite(alias)
         case "postgresql":
             return _postgresql(alias)
-    raise Unsupported(
-        _("%(vendor)s databases can't be backed up yet; SQLite and PostgreSQL can.") % {"vendor": vendor}
-    )
+    raise Unsupported(_("%(vendor)s databases can't be backed up yet; SQLite and PostgreSQL can.") % {"vendor": vendor})
 
 
 def database_file(alias: str) -> Path | None:
@@ -69,7 +67,12 @@ def _sqlite(alias: str) -> Connection:
     def opener(file: Path) -> sqlite3.Connection:
         # Django's own way of opening brings the functions that its constraints and indexes call.
         wrapper = cast(Any, connections[alias].copy())
-        parameters = {**wrapper.get_connection_params(), "database": str(file), "detect_types": 0, "isolation_level": None}
+        parameters = {
+            **wrapper.get_connection_params(),
+            "database": str(file),
+            "detect_types": 0,
+            "isolation_level": None,
+        }
         return cast(sqlite3.Connection, wrapper.get_new_connection(parameters))
 
     return SqliteConnection(path, opener)
@@ -77,11 +80,9 @@ def _sqlite(alias: str) -> Connection:
 
 def _postgresql(alias: str) -> Connection:
     try:
-        from ..engine.dialects.postgresql.connection import PostgresConnection  # noqa: PLC0415  # an extra
+        from ..engine.dialects.postgresql.connection import PostgresConnection  # an extra
     except ImportError as error:
-        raise Unsupported(
-            _("PostgreSQL needs psycopg 3: pip install 'django-backup-center[postgresql]'.")
-        ) from error
+        raise Unsupported(_("PostgreSQL needs psycopg 3: pip install 'django-backup-center[postgresql]'.")) from error
     wrapper = cast(Any, connections[alias])
     ours = {"cursor_factory", "context", "autocommit"}
     parameters = {name: value for name, value in wrapper.get_connection_params().items() if name not in ours}

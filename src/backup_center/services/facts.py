@@ -23,7 +23,8 @@ def collect(connection: Connection) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if MIGRATIONS_TABLE in tables:
         found["migrations"] = [
-            list(row) for row in connection.query(f"SELECT app, name FROM {MIGRATIONS_TABLE} ORDER BY id")  # noqa: S608
+            list(row)
+            for row in connection.query(f"SELECT app, name FROM {MIGRATIONS_TABLE} ORDER BY id")  # noqa: S608
         ]
     for name, read in (("content_types", content_types), ("permissions", permissions)):
         found[name] = [list(row) for row in read(connection, tables)]

@@ -47,7 +47,9 @@ def maps(manifest: Manifest, labels: list[str], connection: Connection) -> dict[
     if PERMISSION not in labels:
         live = {(kind, code): key for key, kind, code, _name in facts.permissions(connection, tables)}
         old = {key: (kind, code) for key, kind, code, _name in manifest.facts.get("permissions", [])}
-        same = {key: live[by_type[kind], code] for key, (kind, code) in old.items() if (by_type.get(kind), code) in live}
+        same = {
+            key: live[by_type[kind], code] for key, (kind, code) in old.items() if (by_type.get(kind), code) in live
+        }
         found[PERMISSION] = IdMap(same, {key: code for key, (_kind, code) in old.items()})
     needed = {target: _typed(ids, manifest) for target, ids in found.items() if _changes(ids)}
     return {

@@ -49,7 +49,9 @@ class Command(BackupCommand):
             for name, reason in left_out.items():
                 self.say(f"  {name}: {reason}")
         elif left_out:
-            self.say(_("%(count)d models or tables are not in it; --verbosity 2 lists them.") % {"count": len(left_out)})
+            self.say(
+                _("%(count)d models or tables are not in it; --verbosity 2 lists them.") % {"count": len(left_out)}
+            )
         self.answer(
             {
                 "name": record.backup_name,

@@ -34,7 +34,9 @@ class Command(BackupCommand):
                 self.say(f"  - {finding}")
             if findings:
                 damaged[record.backup_name] = findings
-        self.say(_("%(count)d backups checked, %(damaged)d damaged.") % {"count": len(records), "damaged": len(damaged)})
+        self.say(
+            _("%(count)d backups checked, %(damaged)d damaged.") % {"count": len(records), "damaged": len(damaged)}
+        )
         self.answer({"checked": [record.backup_name for record in records], "damaged": damaged})
         if damaged:
             raise Damaged(_("Damaged: %(names)s.") % {"names": ", ".join(damaged)})

@@ -134,7 +134,9 @@ def why_not_plain(kind: str, hidden: bool) -> str:
     return ""
 
 
-def columns_of(spec: TableSpec, rows: Sequence[tuple[object, ...]]) -> tuple[tuple[Column, ...], dict[str, str], dict[str, str]]:
+def columns_of(
+    spec: TableSpec, rows: Sequence[tuple[object, ...]]
+) -> tuple[tuple[Column, ...], dict[str, str], dict[str, str]]:
     """From the COLUMNS query: the columns, the keys' collations with versions, the digested expressions."""
     columns, collations, digested = [], {}, {}
     for name, written, null, typname, modifier, kind, collation, provider, deterministic, version in rows:

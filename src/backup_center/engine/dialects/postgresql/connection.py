@@ -38,13 +38,15 @@ class PostgresConnection(Connection):
 
     def __init__(self, parameters: Mapping[str, Any], role: str | None = None) -> None:
         with failing_clearly():
-            self._session = psycopg.connect(**{
-                **parameters,
-                "autocommit": True,
-                "prepare_threshold": None,
-                "client_encoding": "UTF8",
-                "application_name": "backup_center",
-            })
+            self._session = psycopg.connect(
+                **{
+                    **parameters,
+                    "autocommit": True,
+                    "prepare_threshold": None,
+                    "client_encoding": "UTF8",
+                    "application_name": "backup_center",
+                }
+            )
         self._role = role
 
     # What the tables are
@@ -54,7 +56,12 @@ class PostgresConnection(Connection):
             "SELECT current_setting('server_version'), current_setting('server_version_num')::int,"
             " current_setting('server_encoding'), datcollate FROM pg_database WHERE datname = current_database()"
         )
-        return {"version": version, "digests": f"postgresql-{number // 10000}", "encoding": encoding, "collation": collation}
+        return {
+            "version": version,
+            "digests": f"postgresql-{number // 10000}",
+            "encoding": encoding,
+            "collation": collation,
+        }
 
     def plain_tables(self) -> list[str]:
         return [name for (name,) in self.query(catalog.PLAIN_TABLES)]
@@ -84,7 +91,7 @@ class PostgresConnection(Connection):
     def sequences(self, table: LiveTable) -> dict[str, int]:
         found = {}
         for column, sequence, _increment in self.query(catalog.SEQUENCES, [table.extra.oid]):
-            [(value, called)] = self.query(f"SELECT last_value, is_called FROM {sequence}")  # noqa: S608
+            [(value, called)] = self.query(f"SELECT last_value, is_called FROM {sequence}")
             if called:
                 found[column] = value
         return found
@@ -102,13 +109,13 @@ class PostgresConnection(Connection):
             yield from reading.read_chunks(self._session, table)
 
     def count(self, table: LiveTable) -> int:
-        [(rows,)] = self.query(f"SELECT count(*) FROM {reading.from_clause(table)}")  # noqa: S608
+        [(rows,)] = self.query(f"SELECT count(*) FROM {reading.from_clause(table)}")
         return int(rows)
 
     def digest(self, table: LiveTable) -> tuple[int, int] | None:
         digest = reading.row_digest(table)
         [(rows, total)] = self.query(
-            f"SELECT count(*), coalesce(sum({digest}), 0)::text FROM {reading.from_clause(table)}"  # noqa: S608
+            f"SELECT count(*), coalesce(sum({digest}), 0)::text FROM {reading.from_clause(table)}"
         )
         return rows, int(total)
 
@@ -124,7 +131,7 @@ class PostgresConnection(Connection):
         listed = ", ".join(f"{catalog.quote(column)} AS c{index}" for index, column in enumerate(columns))
         self.execute(f"DROP TABLE IF EXISTS pg_temp.{name}")
         self.execute(
-            f"CREATE TEMP TABLE {name} ON COMMIT DROP AS SELECT {listed} FROM ONLY {like.sql} WITH NO DATA"  # noqa: S608
+            f"CREATE TEMP TABLE {name} ON COMMIT DROP AS SELECT {listed} FROM ONLY {like.sql} WITH NO DATA"
         )
         self.copy_in(f"COPY pg_temp.{name} FROM STDIN", rows)
 
@@ -150,12 +157,12 @@ class PostgresConnection(Connection):
             if increment < 0:
                 continue  # it counts down: what it handed out is not below any key of ours
             [(highest,)] = self.query(
-                f"SELECT max({catalog.quote(column)})::int8 FROM {reading.from_clause(table)}"  # noqa: S608
+                f"SELECT max({catalog.quote(column)})::int8 FROM {reading.from_clause(table)}"
             )
             floor = max((value for value in (highest, at_least.get(column)) if value is not None), default=None)
             if floor is not None:
                 self.query(
-                    f"SELECT setval(%s::text::regclass, greatest(last_value, %s)) FROM {sequence}"  # noqa: S608
+                    f"SELECT setval(%s::text::regclass, greatest(last_value, %s)) FROM {sequence}"
                     " WHERE NOT is_called OR last_value < %s",
                     [sequence, floor, floor],
                 )
@@ -255,5 +262,3 @@ def failing_clearly() -> Iterator[None]:
 
 def _first_line(error: psycopg.Error) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
-
-

@@ -119,7 +119,7 @@ def _empty(connection: PostgresConnection, loads: Sequence[Load], whole: Sequenc
         connection.execute("TRUNCATE " + ", ".join(f"ONLY {load.table.sql}" for load in whole))
     for load in loads:
         if load not in whole and not load.add:
-            connection.execute(f"DELETE FROM {reading.from_clause(load.table)}")  # noqa: S608
+            connection.execute(f"DELETE FROM {reading.from_clause(load.table)}")
 
 
 def _load(connection: PostgresConnection, load: Load) -> None:
@@ -130,11 +130,9 @@ def _load(connection: PostgresConnection, load: Load) -> None:
     connection.stage("backup_center_add", load.table, load.table.names, [])
     connection.load_bodies("COPY pg_temp.backup_center_add FROM STDIN", load)
     staged = ", ".join(f"s.c{index}" for index in range(len(load.table.names)))
-    same_key = " AND ".join(
-        f"t.{catalog.quote(name)} = s.c{load.table.names.index(name)}" for name in load.table.key
-    )
+    same_key = " AND ".join(f"t.{catalog.quote(name)} = s.c{load.table.names.index(name)}" for name in load.table.key)
     connection.execute(
-        f"INSERT INTO {load.table.sql} ({columns}) OVERRIDING SYSTEM VALUE SELECT {staged} FROM pg_temp.backup_center_add s"  # noqa: S608
+        f"INSERT INTO {load.table.sql} ({columns}) OVERRIDING SYSTEM VALUE SELECT {staged} FROM pg_temp.backup_center_add s"
         f" WHERE NOT EXISTS (SELECT 1 FROM {load.table.sql} t WHERE {same_key})"
     )
 

@@ -82,7 +82,7 @@ class SqliteConnection(Connection):
             yield from reading.read_chunks(self._session, table)
 
     def count(self, table: LiveTable) -> int:
-        [(rows,)] = self.query(f"SELECT count(*) FROM {table.sql}")  # noqa: S608
+        [(rows,)] = self.query(f"SELECT count(*) FROM {table.sql}")
         return int(rows)
 
     def digest(self, table: LiveTable) -> tuple[int, int] | None:
@@ -104,7 +104,7 @@ class SqliteConnection(Connection):
         self.execute(f"CREATE TEMP TABLE {name} ({listed})")
         with failing_clearly():
             self._session.executemany(
-                f"INSERT INTO temp.{name} VALUES ({marks})",  # noqa: S608
+                f"INSERT INTO temp.{name} VALUES ({marks})",
                 ([values.decode(value) for value in row] for row in rows),
             )
 

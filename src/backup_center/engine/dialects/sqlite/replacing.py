@@ -28,7 +28,7 @@ def replacing(session: sqlite3.Connection, loads: Sequence[Load]) -> Iterator[No
     taken_down = [definition for load in loads for definition in _take_down(session, load)]
     for load in loads:
         if not load.add:
-            session.execute(f"DELETE FROM {load.table.sql}")  # noqa: S608
+            session.execute(f"DELETE FROM {load.table.sql}")
     for load in loads:
         session.executemany(_insert_statement(load), _rows(load))
     yield
@@ -53,10 +53,8 @@ def _insert_statement(load: Load) -> str:
     statement = f"INSERT INTO {load.table.sql} ({columns}) "
     if not load.add:
         return f"{statement}VALUES ({marks})"
-    same_key = " AND ".join(
-        f"{catalog.quote(name)} IS ?{load.table.names.index(name) + 1}" for name in load.table.key
-    )
-    return f"{statement}SELECT {marks} WHERE NOT EXISTS (SELECT 1 FROM {load.table.sql} WHERE {same_key})"  # noqa: S608
+    same_key = " AND ".join(f"{catalog.quote(name)} IS ?{load.table.names.index(name) + 1}" for name in load.table.key)
+    return f"{statement}SELECT {marks} WHERE NOT EXISTS (SELECT 1 FROM {load.table.sql} WHERE {same_key})"
 
 
 def _rows(load: Load) -> Iterator[list[object]]:
@@ -71,7 +69,9 @@ def _rows(load: Load) -> Iterator[list[object]]:
         yield from rows
 
 
-def dangling(session: sqlite3.Connection, tables: Sequence[LiveTable], keys: Sequence[ForeignKey]) -> set[tuple[str, str, str]]:
+def dangling(
+    session: sqlite3.Connection, tables: Sequence[LiveTable], keys: Sequence[ForeignKey]
+) -> set[tuple[str, str, str]]:
     """References that point to nothing: child table, its row, parent table."""
     names = {table.sql for table in tables} | {key.child for key in keys}
     return {
@@ -85,7 +85,7 @@ def raise_generator(session: sqlite3.Connection, table: LiveTable, at_least: int
     if not catalog.is_autoincrement(session, table):
         return
     live = catalog.generator(session, table)
-    [(highest,)] = session.execute(f"SELECT max(rowid) FROM {table.sql}")  # noqa: S608
+    [(highest,)] = session.execute(f"SELECT max(rowid) FROM {table.sql}")
     floor = max((value for value in (live, at_least, highest) if value is not None), default=None)
     if floor is None:
         return
