@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from django.apps import AppConfig
 from django.conf import settings as project
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
@@ -19,7 +18,7 @@ from .conf import Settings, get_settings
 
 
 @checks.register("backup_center")
-def check_settings(app_configs: Sequence[AppConfig] | None, **_kwargs: Any) -> list[checks.CheckMessage]:
+def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
     settings = get_settings()
     return [*_values(settings), *_folder(settings.directory), *_data_types(), *_databases()]
 

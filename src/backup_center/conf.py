@@ -1,4 +1,4 @@
-"""The project's settings, read in this one place, each time they are needed. ``checks`` tells what is wrong with them."""
+"""The project's settings, read in this one place, each time they are needed. ``checks`` tells what is wrong."""
 
 from __future__ import annotations
 

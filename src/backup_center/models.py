@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class BackupRecord(models.Model):
-    """A backup, from the moment it is asked for. The manifest in its vault is the truth; this is the catalogue of it."""
+    """A backup, from the moment it is asked for. The manifest in its vault is the truth; this is its catalogue."""
 
     class Type(models.TextChoices):
         FULL = "FULL", _("Full")

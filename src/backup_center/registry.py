@@ -92,7 +92,7 @@ def table_specs(alias: str) -> list[TableSpec]:
             label=model._meta.label_lower,
             table=model._meta.db_table,
             data_type=data_type.name,
-            key=tuple(field.column for field in model._meta.pk_fields),
+            key=tuple(field.column for field in model._meta.pk_fields if field.column),
             fields={
                 field.column: field.get_internal_type() for field in model._meta.local_concrete_fields if field.column
             },
@@ -139,7 +139,7 @@ def covered_models() -> list[Model]:
 
 
 def is_excluded(model: Model) -> bool:
-    """Our own models, the standard list and BACKUP_EXCLUDE ("app.Model" or "app.*"); an automatic table like its owner."""
+    """Our own, the standard list and BACKUP_EXCLUDE ("app.Model" or "app.*"); an automatic table like its owner."""
     owner = _owner(model)
     if owner._meta.app_config is apps.get_containing_app_config(__name__):
         return True
@@ -198,8 +198,8 @@ def _families() -> dict[Model, set[Model]]:
 
 def _owner(model: Model) -> Model:
     """The model that declares an automatic many-to-many table; any other model itself."""
-    created = model._meta.auto_created
-    return created if isinstance(created, type) else model
+    created: Any = model._meta.auto_created  # the owner; typed as a flag
+    return created or model
 
 
 def _all_models() -> list[Model]:

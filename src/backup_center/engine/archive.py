@@ -21,7 +21,7 @@ END_OF_ARCHIVE = bytes(2 * BLOCK)
 MANIFEST_ENTRY = "manifest.json"
 RECOVERY_ENTRY = "RECOVERY.txt"
 MAGIC = b"BKUPCTR1"
-# gzip: magic, deflate, FEXTRA, no time, no flags, unknown system; subfield "BC"; an empty deflate block; CRC and size 0.
+# gzip: magic, deflate, FEXTRA, no time or flags, unknown system; subfield "BC"; an empty deflate block; CRC, size 0.
 FOOTER_HEAD = b"\x1f\x8b\x08\x04" + bytes(5) + b"\xff" + struct.pack("<H", 44) + b"BC" + struct.pack("<H", 40)
 FOOTER_TAIL = b"\x03\x00" + bytes(8)
 

@@ -35,7 +35,7 @@ class Gzip:
         unpacker = isal_zlib.decompressobj(GZIP)
         try:
             plain = bytes(unpacker.decompress(data, limit + 1))
-        except isal_zlib.error as error:
+        except isal_zlib.error as error:  # type: ignore[misc]  # typed as Any
             raise Damaged(_("The compressed data is damaged: %(error)s.") % {"error": error}) from error
         if len(plain) > limit or not unpacker.eof or unpacker.unused_data:
             raise Damaged(_("The compressed data is not of the size that the manifest states."))

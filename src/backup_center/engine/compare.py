@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from . import chunks
 from .chunks import ReadStored
 from .codecs import CODECS
-from .dialects.base import Connection, ForeignKey, LiveTable, Load, TableSpec
+from .dialects.base import Column, Connection, ForeignKey, LiveTable, Load, TableSpec
 from .errors import SchemaDiffers, Unsupported
 from .manifest import Manifest, Table
 
@@ -123,9 +123,7 @@ def match(selection: Selection, connection: Connection) -> dict[str, LiveTable]:
     differences = [line for table in selection.tables for line in _differences(table, live.get(table.label), missing)]
     if differences:
         raise SchemaDiffers(
-            _(
-                "The tables are not those of the backup; nothing was changed. Migrate to the schema of the backup first."
-            ),
+            _("The tables are not those of the backup; nothing was changed. Migrate to the backup's schema first."),
             differences,
         )
     return {table.label: _in_order(live[table.label], table.names) for table in selection.tables}
@@ -185,7 +183,7 @@ class _References:
         same = _equal("k", [f"c{index}" for index in range(len(key.columns))], "r", key.columns)
         yield from self._broken(
             key,
-            f"{key.child} r WHERE {filled} AND NOT EXISTS (SELECT 1 FROM {STAGED} k WHERE {same})",
+            f"{key.child} r WHERE {filled} AND NOT EXISTS (SELECT 1 FROM {STAGED} k WHERE {same})",  # noqa: S608
             key.columns,
             True,
         )
@@ -193,7 +191,7 @@ class _References:
     def _without_parent(self, key: ForeignKey, child: Table) -> Iterator[BrokenReference]:
         """Rows that come and refer to parents that are gone; the child's chunks are only read if some parent is."""
         staged = [f"c{index}" for index in range(len(key.columns))]
-        gone = f"{STAGED} r WHERE NOT EXISTS (SELECT 1 FROM {key.parent} k WHERE "
+        gone = f"{STAGED} r WHERE NOT EXISTS (SELECT 1 FROM {key.parent} k WHERE "  # noqa: S608
         gone += _equal("k", key.parent_columns, "r", staged) + ")"
         parent = self._in_manifest(key.parent)
         if parent is not None:
@@ -296,5 +294,5 @@ def _differences(table: Table, live: LiveTable | None, missing: Mapping[str, str
             yield _("%(table)s.%(column)s was %(was)s and is %(now)s.") % facts
 
 
-def _shape(column: Any) -> str:
+def _shape(column: Column) -> str:
     return column.type + ("" if column.null else " NOT NULL")

@@ -19,6 +19,7 @@ from .errors import BadSignature, Damaged, UnknownFormat
 FORMAT = 1
 SIDECAR_SUFFIX = ".manifest.json"
 SIDECAR_LIMIT = 512 * 1024 * 1024
+SIGNATURE_LENGTH = 64 + 1  # hexadecimal digits and a newline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +117,9 @@ def sign(manifest: bytes, size: int, sha256: str, needs: Sequence[str], key: byt
 
 
 def open_sidecar(data: bytes, keys: Sequence[bytes], name: str) -> Sidecar:
-    """Check the signature, then read. Raises ``BadSignature``, ``Damaged`` or ``UnknownFormat``; all call it ``name``."""
+    """Check the signature, then read. Raises ``BadSignature``, ``Damaged``, ``UnknownFormat``; all call it ``name``."""
     body, separator, signature = data.partition(b"\n")
-    if not separator or len(signature) != 65:
+    if not separator or len(signature) != SIGNATURE_LENGTH:
         raise Damaged(_("%(name)s is incomplete: its signature is missing.") % {"name": name})
     if not any(hmac.compare_digest(signature, _mac(key, body) + b"\n") for key in keys):
         raise BadSignature(

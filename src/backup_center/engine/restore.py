@@ -21,6 +21,7 @@ from .errors import Damaged, ReferencesInTheWay
 from .manifest import Manifest, Sidecar, Table
 from .vault import LocalVault
 
+EMPTY = b"[]"
 AHEAD = 4  # chunks read and unpacked before the database asks for them
 
 
@@ -60,7 +61,9 @@ def apply(request: RestoreRequest, connection: Connection, vault: LocalVault, pr
     selection = request.selection
     with connection.exclusive(selection.specs):
         live = compare.match(selection, connection)
-        safety = request.safety and backup.write(request.safety, connection, vault, partial(_phase, progress, "safety"))
+        safety = None
+        if request.safety is not None:
+            safety = backup.write(request.safety, connection, vault, partial(_phase, progress, "safety"))
         broken = compare.broken_references(selection, connection, live, read_stored)
         if broken:
             raise ReferencesInTheWay(
@@ -166,6 +169,6 @@ def _check(load: Load, loaded: _Loaded, manifest: Manifest, connection: Connecti
 
 def _feed(digest: hashlib._Hash, body: bytes) -> None:
     """A digest over rows, wherever the chunks are cut."""
-    if len(body) > 2:
+    if body != EMPTY:
         digest.update(body[1:-1])
         digest.update(b",")

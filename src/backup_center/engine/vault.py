@@ -21,7 +21,7 @@ BUFFER = 1 << 20
 
 
 class LocalVault:
-    """A folder on this machine. All errors are ``NotFound`` or ``StorageFailed``, with the file's name and what to do."""
+    """A folder on this machine. Errors are ``NotFound`` or ``StorageFailed``, with the file's name and what to do."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,7 +42,7 @@ class LocalVault:
                 stream.flush()
                 os.fsync(stream.fileno())
             with self._failing_clearly(name):
-                os.rename(partial, path)
+                partial.rename(path)
                 self._sync_folder()
         except BaseException:
             partial.unlink(missing_ok=True)
@@ -113,10 +113,7 @@ class LocalVault:
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             facts["user"] = os.getuid() if hasattr(os, "getuid") else "?"
             return (
-                _(
-                    "%(folder)s can't be used (%(error)s). It must belong to user id %(user)s, mode 0700, and be writable."
-                )
-                % facts
+                _("%(folder)s can't be used (%(error)s). It must belong to user id %(user)s, with mode 0700.") % facts
             )
         if error.errno == errno.EEXIST:
             return _("%(name)s is being written already. If nothing runs, delete its .partial file.") % facts

@@ -57,8 +57,8 @@ def examine(
 ) -> list[Finding]:
     """Everything that is wrong with a backup: an empty list means that it restores.
 
-    The file: present, of its size and SHA-256 (which the sidecar signs). ``deep`` also unpacks every chunk and checks its
-    rows, their digest and its range; a damaged file is searched chunk by chunk in any case, to name what is lost.
+    The file: present, of its size and SHA-256 (which the sidecar signs). ``deep`` also unpacks every chunk and checks
+    its rows, their digest and its range; a damaged file is searched chunk by chunk anyway, to name what is lost.
     """
     found = _examine_file(vault, sidecar)
     if found and not vault.exists(sidecar.manifest.archive_name):
@@ -87,7 +87,7 @@ def _examine_file(vault: LocalVault, sidecar: Sidecar) -> list[Finding]:
 
 def _sha256(vault: LocalVault, name: str) -> str:
     with vault.open(name) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants more
 
 
 def _examine_chunks(

@@ -34,7 +34,7 @@ def warnings(
         return []
     then = {key: (name, flags) for key, name, flags in _in_backup(table, manifest, read_stored)}
     now = {key: (name, flags) for key, name, flags in _live(table, connection)}
-    lines = []
+    lines: list[str] = []
     if user is not None:
         lines += _about_actor(str(user.pk), user.get_username(), then)
     reappear = [then[key][0] for key in then.keys() - now.keys()]

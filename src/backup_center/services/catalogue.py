@@ -16,7 +16,7 @@ from ..engine.errors import Damaged, NotFound, Refused
 from ..engine.manifest import SIDECAR_LIMIT, SIDECAR_SUFFIX, Sidecar
 from ..engine.vault import LocalVault
 from ..models import BackupRecord
-from .journal import actor_name
+from .journal import actor_name, still_there
 from .lease import Lease, next_sequence
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def begin(
         status=BackupRecord.Status.RUNNING,
         data_types=data_types,
         backup_start_time=timezone.now(),
-        created_by=user,
+        created_by=still_there(user),
         created_by_name=actor_name(user),
         is_automatic=user is None,
         description=description,

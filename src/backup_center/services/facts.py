@@ -1,4 +1,4 @@
-"""What a manifest remembers besides rows: the migrations applied, and what ids of content types and permissions mean."""
+"""What a manifest remembers besides rows: migrations applied, what ids of content types and permissions mean."""
 
 from __future__ import annotations
 

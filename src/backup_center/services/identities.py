@@ -106,6 +106,6 @@ def _typed(ids: IdMap, manifest: Manifest) -> IdMap:
 def _references(label: str) -> Iterator[tuple[str, str]]:
     """Columns of a table that hold ids of content types or permissions."""
     for field in apps.get_model(label)._meta.local_concrete_fields:
-        target = field.related_model
-        if isinstance(target, type) and target._meta.label_lower in {CONTENT_TYPE, PERMISSION}:
+        target: Any = field.related_model
+        if target is not None and target._meta.label_lower in {CONTENT_TYPE, PERMISSION}:
             yield field.column, target._meta.label_lower

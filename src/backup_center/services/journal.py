@@ -50,7 +50,7 @@ def actor_name(user: AbstractBaseUser | None) -> str:
     return user.get_username() if user is not None else ""
 
 
-def still_there(user: AbstractBaseUser | None) -> AbstractBaseUser | None:
+def still_there(user: AbstractBaseUser | None) -> Any:
     """The user, unless a restore took the account away."""
     if user is None or not get_user_model()._default_manager.filter(pk=user.pk).exists():
         return None

@@ -104,7 +104,7 @@ class RestoreService:
 
 
 class _Restore:
-    """One restore under the lease. While it writes, a SQLite database takes no other writes: ours come before or after."""
+    """One restore under the lease. While it runs, SQLite takes no other writes: ours come before or after."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 CHUNK_ROWS = 500
 CHUNK_BYTES = 128 * 1024
@@ -55,7 +55,7 @@ class LiveTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignKey:
-    """A constraint in the database, from ``child`` (columns) to ``parent`` (columns); tables by their quoted SQL name."""
+    """A constraint in the database, from ``child`` to ``parent``; both by their quoted SQL names."""
 
     name: str
     child: str
@@ -66,7 +66,7 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawChunk:
-    """A range of rows, read: its JSON, how many rows, its last key (as it stands in a manifest), the database's digest."""
+    """A range of rows, read: JSON, number of rows, last key (as it stands in a manifest), the database's digest."""
 
     body: bytes
     rows: int
@@ -169,7 +169,7 @@ class Connection(ABC):
     @abstractmethod
     def close(self) -> None: ...
 
-    def __enter__(self) -> Connection:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

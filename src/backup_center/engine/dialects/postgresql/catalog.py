@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from ..base import Column, TableSpec
 
-# A table by its name as Django quotes it: its oid, kind, whether we own it, whether row security would hide rows from us.
+# A table by its name as Django quotes it: oid, kind, whether we own it, whether row security hides rows from us.
 RELATION = """
 SELECT c.oid::int8, c.relkind::text, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS sql,
        pg_has_role(c.relowner, 'USAGE') AS owned, c.relrowsecurity AND row_security_active(c.oid) AS hidden,
@@ -93,7 +93,8 @@ FROM pg_trigger t
 JOIN pg_class c ON c.oid = t.tgrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
-  AND (t.tgrelid = ANY (%s) OR t.tgrelid IN (SELECT p.relid FROM unnest(%s) AS u(o), pg_partition_tree(o::oid::regclass) p))
+  AND (t.tgrelid = ANY (%s)
+       OR t.tgrelid IN (SELECT p.relid FROM unnest(%s) AS u(o), pg_partition_tree(o::oid::regclass) p))
 ORDER BY 1, 2
 """
 
@@ -117,7 +118,7 @@ def quote(name: str) -> str:
 
 
 def regclass_text(table: str) -> str:
-    """``table`` as Django quotes it (a name that brings its own quotes, such as ``"schema"."table"``, is left alone)."""
+    """``table`` as Django quotes it: a name that brings its own quotes (``"schema"."table"``) is left alone."""
     return table if table.startswith('"') and table.endswith('"') else f'"{table}"'
 
 

@@ -100,7 +100,7 @@ class PostgresConnection(Connection):
 
     @contextmanager
     def snapshot(self, specs: Sequence[TableSpec]) -> Iterator[None]:
-        """The tables are locked against DDL *before* the snapshot is taken: an older one reads 0 rows after a TRUNCATE."""
+        """DDL is locked out *before* the snapshot is taken: an older one reads 0 rows after another's TRUNCATE."""
         with self._transaction("REPEATABLE READ", specs, "ACCESS SHARE"):
             yield
 
@@ -121,18 +121,16 @@ class PostgresConnection(Connection):
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with failing_clearly():
-            return self._session.execute(sql, params or None).fetchall()  # type: ignore[arg-type]
+            return self._session.execute(sql, params or None).fetchall()
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         with failing_clearly():
-            return self._session.execute(sql, params or None).rowcount  # type: ignore[arg-type]
+            return self._session.execute(sql, params or None).rowcount
 
     def stage(self, name: str, like: LiveTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         listed = ", ".join(f"{catalog.quote(column)} AS c{index}" for index, column in enumerate(columns))
         self.execute(f"DROP TABLE IF EXISTS pg_temp.{name}")
-        self.execute(
-            f"CREATE TEMP TABLE {name} ON COMMIT DROP AS SELECT {listed} FROM ONLY {like.sql} WITH NO DATA"
-        )
+        self.execute(f"CREATE TEMP TABLE {name} ON COMMIT DROP AS SELECT {listed} FROM ONLY {like.sql} WITH NO DATA")
         self.copy_in(f"COPY pg_temp.{name} FROM STDIN", rows)
 
     # Replacing
@@ -156,9 +154,7 @@ class PostgresConnection(Connection):
         for column, sequence, increment in self.query(catalog.SEQUENCES, [table.extra.oid]):
             if increment < 0:
                 continue  # it counts down: what it handed out is not below any key of ours
-            [(highest,)] = self.query(
-                f"SELECT max({catalog.quote(column)})::int8 FROM {reading.from_clause(table)}"
-            )
+            [(highest,)] = self.query(f"SELECT max({catalog.quote(column)})::int8 FROM {reading.from_clause(table)}")
             floor = max((value for value in (highest, at_least.get(column)) if value is not None), default=None)
             if floor is not None:
                 self.query(
@@ -188,7 +184,7 @@ class PostgresConnection(Connection):
             for attempt in range(LOCK_ATTEMPTS):
                 self.execute("SAVEPOINT lock")
                 try:
-                    self._session.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")  # type: ignore[arg-type]
+                    self._session.execute(f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
                     break
                 except psycopg.errors.LockNotAvailable as error:
                     self.execute("ROLLBACK TO SAVEPOINT lock")
@@ -215,15 +211,15 @@ class PostgresConnection(Connection):
         for attempt in range(LOCK_ATTEMPTS):
             with failing_clearly():
                 tables, _missing = self.describe(specs)
-                self._session.execute(f"BEGIN ISOLATION LEVEL {kind}")  # type: ignore[arg-type]
+                self._session.execute(f"BEGIN ISOLATION LEVEL {kind}")
                 try:
                     if self._role:
-                        self._session.execute(f"SET LOCAL ROLE {catalog.quote(self._role)}")  # type: ignore[arg-type]
+                        self._session.execute(f"SET LOCAL ROLE {catalog.quote(self._role)}")
                     for name, value in SETTINGS.items():
-                        self._session.execute(f"SET LOCAL {name} = '{value}'")  # type: ignore[arg-type]
+                        self._session.execute(f"SET LOCAL {name} = '{value}'")
                     if tables:
                         names = ", ".join(reading.from_clause(table) for table in tables)
-                        self._session.execute(f"LOCK TABLE {names} IN {mode} MODE")  # type: ignore[arg-type]
+                        self._session.execute(f"LOCK TABLE {names} IN {mode} MODE")
                     return
                 except RETRIED as error:
                     self._session.execute("ROLLBACK")

@@ -1,8 +1,8 @@
 """Rows out of PostgreSQL: COPY's text, turned into JSON without ever becoming Python values.
 
 Under the engine's session settings COPY prints every value exactly, so each value is a JSON string of PostgreSQL's own
-text (or null). COPY's escapes (``\\\\`` ``\\n`` ``\\t`` ``\\r`` ``\\b`` ``\\f``) are JSON's too; only quotes, ``\\v`` and
-other control characters differ. That turns the translation into a few replacements over a whole chunk, and a backup
+text (or null). COPY's escapes (``\\\\`` ``\\n`` ``\\t`` ``\\r`` ``\\b`` ``\\f``) are JSON's too; only quotes, ``\\v``
+and other control characters differ. That turns the translation into a few replacements over a whole chunk, and a backup
 runs at the speed of COPY itself.
 """
 

@@ -1,7 +1,7 @@
 """Rows into PostgreSQL: what must be taken down, the load, and what is put up again. All inside one transaction.
 
 Small tables are emptied by DELETE, with their keys and indexes in place. Large ones that we own are emptied by TRUNCATE
-and loaded without secondary indexes and foreign keys, which are built again after. A foreign key is also taken down when
+and loaded without secondary indexes and foreign keys, which are built again after. A foreign key is also taken down if
 PostgreSQL would not wait for the new rows: one that isn't deferrable, or that deletes or nulls the referring rows.
 """
 
@@ -21,6 +21,7 @@ from . import catalog, reading
 if TYPE_CHECKING:
     from .connection import PostgresConnection
 
+STAGED = "backup_center_add"
 MODES = {"O": "ENABLE", "R": "ENABLE REPLICA", "A": "ENABLE ALWAYS"}
 
 
@@ -82,10 +83,10 @@ def notes(connection: PostgresConnection, loads: Sequence[Load]) -> list[str]:
         for load in loads
         if loaded_whole(load)
     ]
-    loaded = {load.table.sql for load in loads}
-    for name in sorted({constraint.foreign_key.parent for constraint in taken_down(connection, loads)} - loaded):
-        found.append(_("%(table)s is locked meanwhile, since a foreign key to it is rebuilt.") % {"table": name})
-    return found
+    locked = {constraint.foreign_key.parent for constraint in taken_down(connection, loads)}
+    locked -= {load.table.sql for load in loads}
+    text = _("%(table)s is locked meanwhile, since a foreign key to it is rebuilt.")
+    return found + [text % {"table": name} for name in sorted(locked)]
 
 
 @contextmanager
@@ -93,9 +94,8 @@ def replacing(connection: PostgresConnection, loads: Sequence[Load]) -> Iterator
     """DDL before DML: PostgreSQL refuses ALTER TABLE while checks of changed rows are pending."""
     whole = [load for load in loads if loaded_whole(load)]
     keys = taken_down(connection, loads)
-    connection.lock_fully(sorted(
-        {load.table.sql for load in whole} | {name for key in keys for name in (key.foreign_key.child, key.foreign_key.parent)}
-    ))  # fmt: skip
+    touched = {name for key in keys for name in (key.foreign_key.child, key.foreign_key.parent)}
+    connection.lock_fully(sorted(touched | {load.table.sql for load in whole}))
     triggers = _disable_triggers(connection, loads)
     for key in keys:
         connection.execute(f"ALTER TABLE {key.foreign_key.child} DROP CONSTRAINT {catalog.quote(key.foreign_key.name)}")
@@ -127,12 +127,13 @@ def _load(connection: PostgresConnection, load: Load) -> None:
     if not load.add:
         connection.load_bodies(f"COPY {load.table.sql} ({columns}) FROM STDIN", load)
         return
-    connection.stage("backup_center_add", load.table, load.table.names, [])
-    connection.load_bodies("COPY pg_temp.backup_center_add FROM STDIN", load)
+    connection.stage(STAGED, load.table, load.table.names, [])
+    connection.load_bodies(f"COPY pg_temp.{STAGED} FROM STDIN", load)
     staged = ", ".join(f"s.c{index}" for index in range(len(load.table.names)))
     same_key = " AND ".join(f"t.{catalog.quote(name)} = s.c{load.table.names.index(name)}" for name in load.table.key)
     connection.execute(
-        f"INSERT INTO {load.table.sql} ({columns}) OVERRIDING SYSTEM VALUE SELECT {staged} FROM pg_temp.backup_center_add s"
+        f"INSERT INTO {load.table.sql} ({columns}) OVERRIDING SYSTEM VALUE"
+        f" SELECT {staged} FROM pg_temp.{STAGED} s"
         f" WHERE NOT EXISTS (SELECT 1 FROM {load.table.sql} t WHERE {same_key})"
     )
 

@@ -59,7 +59,7 @@ class SqliteConnection(Connection):
 
     @contextmanager
     def snapshot(self, specs: Sequence[TableSpec]) -> Iterator[None]:
-        """WAL readers disturb nobody. In other journal modes a reader holds up writers, so a copy of the pages is read."""
+        """WAL readers disturb nobody. In other journal modes they hold up writers, so a copy of the pages is read."""
         [(mode,)] = self.query("PRAGMA journal_mode")
         if mode == "wal":
             with self._transaction("BEGIN"):
