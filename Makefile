@@ -7,7 +7,7 @@ export PORT
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo:  ## see a backup, an accident and a rewind (SERVE=1 PORT=8000 leaves the pages open)
+demo:  ## see a backup, a bad night and the way back, then the site (PORT=8000; SERVE=no ends instead)
 	@python=$$($(PYTHON) scripts/environment.py runtime) && "$$python" scripts/demo.py
 
 serve:  ## open the example mall on 127.0.0.1 (PORT=8000)

@@ -10,6 +10,7 @@ check      name texts that are new, gone, untranslated, fuzzy or with other plac
 Equal texts give equal bytes: no dates, no line numbers, and nothing guessed from similar texts.
 """
 
+import ast
 import io
 import sys
 from collections.abc import Iterator
@@ -95,7 +96,7 @@ def texts(root: Path) -> Iterator[tuple[str, str | tuple[str, ...], list[str], s
     """File, text or (singular, plural), comments for translators, context."""
     for path in sorted(root.rglob("*")):
         if path.suffix == ".py":
-            source = path.read_bytes()
+            source = path.read_bytes() + calls_in_f_strings(path.read_bytes())
         elif "templates" in path.parts and path.suffix in {".html", ".txt"}:
             # Django turns a template into calls of gettext between blanked-out text; its indentation isn't Python's.
             source = "\n".join(map(str.strip, templatize(path.read_text("utf-8")).splitlines())).encode()
@@ -103,6 +104,13 @@ def texts(root: Path) -> Iterator[tuple[str, str | tuple[str, ...], list[str], s
             continue
         for _, text, comments, context in extract("python", io.BytesIO(source), KEYWORDS, ("Translators:",)):
             yield path.relative_to(root).as_posix(), text, comments, context
+
+
+def calls_in_f_strings(source: bytes) -> bytes:
+    """These calls again, outside: before Python 3.12 whoever looks at tokens can't see into an f-string."""
+    strings = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.JoinedStr)]
+    calls = [node for string in strings for node in ast.walk(string) if isinstance(node, ast.Call)]
+    return "".join(f"\n{ast.unparse(call)}" for call in calls).encode()
 
 
 def update(translation: Translation) -> list[str]:

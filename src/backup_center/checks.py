@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings as project
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.translation import gettext as _
 
 from . import registry
 from .conf import Settings, get_settings
+from .engine.errors import BackupCenterError
 
 
 @checks.register("backup_center")
 def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
-    settings = get_settings()
-    return [*_values(settings), *_folder(settings.directory), *_data_types(), *_databases()]
+    try:
+        settings = get_settings()
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), hint=_("It extends the default exclusions."), id="backup_center.E006")]
+    return [*_values(settings), *_folder(settings.directory), *_data_types(settings), *_databases()]
+
+
+@checks.register("backup_center", deploy=True)
+def check_coverage(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[checks.CheckMessage]:
+    """With ``check --deploy``: everything that no backup holds, and why; ``--database`` adds tables without a model."""
+    from .services.connecting import engine_connection  # only here: most commands need no engine
+
+    found: list[checks.CheckMessage] = []
+    for alias in databases or [DEFAULT_DB_ALIAS]:
+        try:
+            with engine_connection(alias) as connection:
+                left_out = registry.not_covered(alias, connection.plain_tables() if databases else [])
+        except (ImproperlyConfigured, BackupCenterError):
+            continue  # check_settings, or the database's own checks, say so
+        lines = "".join(f"\n        {name}: {reason}" for name, reason in left_out.items())
+        text = _("Backups of the database %(alias)s leave out:") % {"alias": alias} + lines
+        found.append(checks.Info(text, hint=_("BACKUP_DATA_TYPES and BACKUP_EXCLUDE decide."), id="backup_center.I001"))
+    return found
 
 
 def _values(settings: Settings) -> Iterator[checks.CheckMessage]:
@@ -30,7 +55,8 @@ def _values(settings: Settings) -> Iterator[checks.CheckMessage]:
             hint=_("Set BACKUP_ENCRYPTION = False and keep the backups on an encrypted disk."),
             id="backup_center.E001",
         )
-    if not isinstance(settings.retention_days, int) or settings.retention_days < 0:
+    days = settings.retention_days
+    if not isinstance(days, int) or isinstance(days, bool) or days < 0:
         yield checks.Error(
             _("BACKUP_RETENTION_DAYS must be a number of days, 0 or more."),
             hint=_("The default is 30."),
@@ -47,15 +73,14 @@ def _folder(folder: Path) -> Iterator[checks.CheckMessage]:
                 hint=_("Choose a folder that is not served."),
                 id="backup_center.E003",
             )
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    if not _can_be_written(folder):
         yield checks.Error(
             _("BACKUP_DIR (%(folder)s) can't be written to.") % {"folder": folder},
             hint=_("Make it belong to user id %(user)d with mode 0700: chown %(user)d %(folder)s; chmod 700 %(folder)s")
             % {"user": os.geteuid(), "folder": folder},
             id="backup_center.E004",
         )
-    elif folder.exists() and folder.stat().st_mode & 0o077:
+    elif folder.exists() and stat.S_IMODE(folder.stat().st_mode) & 0o077:
         yield checks.Warning(
             _("Other users of this machine can look into BACKUP_DIR (%(folder)s).") % {"folder": folder},
             hint=_("chmod 700 %(folder)s") % {"folder": folder},
@@ -63,7 +88,14 @@ def _folder(folder: Path) -> Iterator[checks.CheckMessage]:
         )
 
 
-def _data_types() -> Iterator[checks.CheckMessage]:
+def _can_be_written(folder: Path) -> bool:
+    """The folder itself, or the nearest one above it, in which it would be made."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    effective = os.access in os.supports_effective_ids
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK, effective_ids=effective)
+
+
+def _data_types(settings: Settings) -> Iterator[checks.CheckMessage]:
     try:
         found = registry.data_types()
     except ImproperlyConfigured as error:
@@ -78,6 +110,14 @@ def _data_types() -> Iterator[checks.CheckMessage]:
             _("No data type covers: %(models)s.") % {"models": ", ".join(left_out)},
             hint=_('Add them to BACKUP_DATA_TYPES ("models": ["*"] takes the rest), or to BACKUP_EXCLUDE.'),
             id="backup_center.W002",
+        )
+    labels = [model._meta.label.lower() for model in apps.get_models(include_auto_created=True)]
+    unknown = [pattern for pattern in settings.exclude if not fnmatch.filter(labels, pattern.lower())]
+    if unknown:
+        yield checks.Warning(
+            _("BACKUP_EXCLUDE names no model of this project: %(patterns)s.") % {"patterns": ", ".join(unknown)},
+            hint=_('Write "app_label.Model" or "app_label.*".'),
+            id="backup_center.W004",
         )
 
 

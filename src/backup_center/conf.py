@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings as project
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext as _
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,7 @@ class Settings:
 
 
 def get_settings() -> Settings:
+    """Raises ``ImproperlyConfigured`` where a value could only be misread; ``checks`` finds the rest."""
     base = Path(getattr(project, "BASE_DIR", None) or Path.cwd())
     return Settings(
         directory=Path(getattr(project, "BACKUP_DIR", None) or base / "backups"),
@@ -34,9 +37,16 @@ def get_settings() -> Settings:
         encryption=bool(getattr(project, "BACKUP_ENCRYPTION", False)),
         retention_days=getattr(project, "BACKUP_RETENTION_DAYS", 30),
         data_types=getattr(project, "BACKUP_DATA_TYPES", None),
-        exclude=tuple(getattr(project, "BACKUP_EXCLUDE", ())),
+        exclude=_patterns("BACKUP_EXCLUDE"),
         signing_keys=_signing_keys(),
     )
+
+
+def _patterns(name: str) -> tuple[str, ...]:
+    value = getattr(project, name, ())
+    if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(item, str) for item in value):
+        raise ImproperlyConfigured(_('%(name)s must be a list such as ["app.Model", "app.*"].') % {"name": name})
+    return tuple(value)
 
 
 def _signing_keys() -> tuple[bytes, ...]:

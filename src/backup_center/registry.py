@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -18,9 +18,8 @@ from .engine.dialects.base import TableSpec
 REPLACE, ADD = "replace", "add"
 THE_REST = "*"
 
-# Restoring these would erase our own memory, log people in again, or run old work a second time.
+# Restoring these would run old work a second time. (Sessions, which would log people in again, go by their class.)
 ALWAYS_EXCLUDED = (
-    "sessions.Session",
     "django_apscheduler.*",
     "django_celery_beat.*",
     "django_celery_results.*",
@@ -59,20 +58,27 @@ def data_types() -> dict[str, DataType]:
     configured = get_settings().data_types
     if configured is None:
         return _one_per_app()
+    if not isinstance(configured, Mapping):
+        raise ImproperlyConfigured(_("BACKUP_DATA_TYPES must be a dict of data types."))
     families = _families()
     taken: dict[Model, str] = {}
     for name, entry in configured.items():
         for model in _named_models(name, entry):
-            for member in families[model]:
+            for member in (model, *families[model]):
                 if taken.setdefault(member, name) != name:
                     raise ImproperlyConfigured(
                         _("BACKUP_DATA_TYPES: %(model)s is in both %(one)s and %(other)s.")
                         % {"model": member._meta.label, "one": taken[member], "other": name}
                     )
-    rest = next((name for name, entry in configured.items() if THE_REST in entry["models"]), None)
-    if rest is not None:
+    catch_alls = [name for name, entry in configured.items() if THE_REST in entry["models"]]
+    if len(catch_alls) > 1:
+        raise ImproperlyConfigured(
+            _('BACKUP_DATA_TYPES: "*" is in both %(one)s and %(other)s.')
+            % {"one": catch_alls[0], "other": catch_alls[1]}
+        )
+    for name in catch_alls:
         for model in covered_models():
-            taken.setdefault(model, rest)
+            taken.setdefault(model, name)
     return {
         name: DataType(
             name=name,
@@ -139,9 +145,13 @@ def covered_models() -> list[Model]:
 
 
 def is_excluded(model: Model) -> bool:
-    """Our own, the standard list and BACKUP_EXCLUDE ("app.Model" or "app.*"); an automatic table like its owner."""
+    """Our own, sessions, the standard list and BACKUP_EXCLUDE; an automatic table is treated as its owner is."""
+    from django.contrib.sessions.base_session import AbstractBaseSession  # a model: only once the apps are loaded
+
     owner = _owner(model)
     if owner._meta.app_config is apps.get_containing_app_config(__name__):
+        return True
+    if issubclass(owner, AbstractBaseSession):
         return True
     label = owner._meta.label.lower()
     return any(fnmatchcase(label, pattern.lower()) for pattern in (*ALWAYS_EXCLUDED, *get_settings().exclude))
@@ -163,7 +173,7 @@ def _one_per_app() -> dict[str, DataType]:
 
 
 def _named_models(name: str, entry: Any) -> Iterator[Model]:
-    if not isinstance(entry, dict) or not isinstance(entry.get("models"), list | tuple):
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("models"), list | tuple):
         raise ImproperlyConfigured(
             _('BACKUP_DATA_TYPES["%(name)s"] must be a dict with a list of "models".') % {"name": name}
         )

@@ -54,7 +54,7 @@ class ArchiveWriter:
     """Appends stored entries to a stream; knows offset, size and SHA-256 of what it wrote."""
 
     def __init__(self, stream: BinaryIO, codec: str, time: int) -> None:
-        self._stream, self._codec, self._time = stream, codec, time
+        self._stream, self._codec, self.time = stream, codec, time
         self._hash = hashlib.sha256()
         self.size = 0
 
@@ -69,7 +69,7 @@ class ArchiveWriter:
     def finish(self, manifest: bytes) -> str:
         """Write the manifest, the end and the footer; returns the file's SHA-256."""
         codec = CODECS[self._codec]
-        stored = pack_entry(MANIFEST_ENTRY, manifest, codec, self._time)
+        stored = pack_entry(MANIFEST_ENTRY, manifest, codec, self.time)
         offset = self.append(stored)
         self.append(codec.pack(END_OF_ARCHIVE))
         self.append(footer(self._codec, offset, len(stored)))

@@ -1,6 +1,7 @@
 """Take a backup: tables → chunks → archive → manifest → sidecar, the last thing written.
 
-One thread reads, one packs (compression and SHA-256 leave the interpreter's lock); at most a few chunks are in memory.
+One thread reads, one packs and writes (compression and SHA-256 leave the interpreter's lock); at most a few chunks are
+in memory.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from . import chunks, manifest
 from .archive import RECOVERY_ENTRY, ArchiveWriter, pack_entry
-from .chunks import Chunk, PackedChunk
+from .chunks import Chunk
 from .codecs import CODECS
 from .dialects.base import Connection, LiveTable, RawChunk, TableSpec
 from .manifest import SIDECAR_SUFFIX, Manifest, Sidecar, Table
@@ -57,14 +58,11 @@ def write(request: BackupRequest, connection: Connection, vault: LocalVault, pro
     started = datetime.now(UTC)
     tables, missing = connection.describe(request.specs)
     facts = request.facts(connection)
-    specs = {spec.label: spec for spec in request.specs}
     suffix = CODECS[request.codec].suffix
     with vault.create(request.name + suffix) as stream:
         archive = ArchiveWriter(stream, request.codec, int(started.timestamp()))
-        archive.append(
-            pack_entry(RECOVERY_ENTRY, RECOVERY_TEXT.encode(), CODECS[request.codec], int(started.timestamp()))
-        )
-        written = _write_tables(request, connection, tables, specs, archive, int(started.timestamp()), progress)
+        archive.append(pack_entry(RECOVERY_ENTRY, RECOVERY_TEXT.encode(), CODECS[request.codec], archive.time))
+        written = _write_tables(request, connection, tables, archive, progress)
         record = Manifest(
             format=manifest.FORMAT,
             project=request.project,
@@ -96,45 +94,48 @@ def _write_tables(
     request: BackupRequest,
     connection: Connection,
     tables: Sequence[LiveTable],
-    specs: Mapping[str, TableSpec],
     archive: ArchiveWriter,
-    time: int,
     progress: Progress,
 ) -> tuple[Table, ...]:
+    data_types = {spec.label: spec.data_type for spec in request.specs}
     written = []
     done, total = 0, sum(connection.count(table) for table in tables)
-    with ThreadPoolExecutor(1, "backup-pack") as packer:
+    with ThreadPoolExecutor(1, "backup-write") as writer:
         for table in tables:
-            entries: list[Chunk] = []
-            for packed in _packed(request, connection, table, packer, time):
-                entries.append(_entry(packed, archive.append(packed.stored), request.id))
-                done += packed.raw.rows
+            entries = []
+            for chunk in _stored(request, connection, table, archive, writer):
+                entries.append(chunk)
+                done += chunk.rows
                 progress(table.label, done, total)
             written.append(
                 Table(
                     label=table.label,
-                    data_type=specs[table.label].data_type,
+                    data_type=data_types[table.label],
                     table=table.table,
                     columns=table.columns,
                     key=table.key,
                     collations=table.collations,
                     sequences=connection.sequences(table),
-                    rows=sum(entry.rows for entry in entries),
+                    rows=sum(chunk.rows for chunk in entries),
                     chunks=tuple(entries),
                 )
             )
     return tuple(written)
 
 
-def _packed(
-    request: BackupRequest, connection: Connection, table: LiveTable, packer: ThreadPoolExecutor, time: int
-) -> Iterator[PackedChunk]:
-    """A table's chunks, packed, in order; the last one open above."""
-    pending: deque[Future[PackedChunk]] = deque()
+def _stored(
+    request: BackupRequest,
+    connection: Connection,
+    table: LiveTable,
+    archive: ArchiveWriter,
+    writer: ThreadPoolExecutor,
+) -> Iterator[Chunk]:
+    """A table's chunks, in order, as the one writer thread has put them into the archive."""
+    pending: deque[Future[Chunk]] = deque()
     codec = CODECS[request.codec]
     for index, raw in enumerate(_open_above(connection.chunks(table))):
         name = chunks.entry_name(table.label, index)
-        pending.append(packer.submit(chunks.pack, raw, name, codec, time))
+        pending.append(writer.submit(chunks.store, raw, name, codec, archive, request.id))
         if len(pending) > AHEAD:
             yield pending.popleft().result()
     while pending:
@@ -152,18 +153,3 @@ def _open_above(found: Iterator[RawChunk]) -> Iterator[RawChunk]:
         yield RawChunk(body=b"[]", rows=0, last=None, digest=None)
     else:
         yield RawChunk(body=previous.body, rows=previous.rows, last=None, digest=previous.digest)
-
-
-def _entry(packed: PackedChunk, offset: int, archive: str) -> Chunk:
-    raw = packed.raw
-    return Chunk(
-        upto=raw.last,
-        rows=raw.rows,
-        size=len(raw.body),
-        sha256=packed.sha256,
-        digest=None if raw.digest is None else str(raw.digest),
-        archive=archive,
-        offset=offset,
-        length=len(packed.stored),
-        stored_sha256=packed.stored_sha256,
-    )

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from .archive import pack_entry, unpack_entry
+from .archive import ArchiveWriter, pack_entry, unpack_entry
 from .codecs import Codec
 from .dialects.base import RawChunk
 from .errors import Damaged, Incomplete
@@ -37,21 +37,24 @@ class Chunk:
     stored_sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class PackedChunk:
-    raw: RawChunk
-    stored: bytes
-    sha256: str
-    stored_sha256: str
-
-
 def entry_name(label: str, index: int) -> str:
     return f"data/{label}/{index:06d}.json"
 
 
-def pack(raw: RawChunk, name: str, codec: Codec, time: int) -> PackedChunk:
-    stored = pack_entry(name, raw.body, codec, time)
-    return PackedChunk(raw, stored, hashlib.sha256(raw.body).hexdigest(), hashlib.sha256(stored).hexdigest())
+def store(raw: RawChunk, name: str, codec: Codec, archive: ArchiveWriter, archive_id: str) -> Chunk:
+    """Pack a chunk and append it to the archive."""
+    stored = pack_entry(name, raw.body, codec, archive.time)
+    return Chunk(
+        upto=raw.last,
+        rows=raw.rows,
+        size=len(raw.body),
+        sha256=hashlib.sha256(raw.body).hexdigest(),
+        digest=None if raw.digest is None else str(raw.digest),
+        archive=archive_id,
+        offset=archive.append(stored),
+        length=len(stored),
+        stored_sha256=hashlib.sha256(stored).hexdigest(),
+    )
 
 
 def read(chunk: Chunk, read_stored: ReadStored, codec: Codec, name: str) -> bytes:

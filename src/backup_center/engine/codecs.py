@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Protocol
 
 from django.utils.translation import gettext as _
-from isal import isal_zlib
+from zlib_ng import zlib_ng
 
 from .errors import Damaged
 
-# igzip's level 2 packs JSON rows five times as fast as zlib's level 1 and a little smaller.
-LEVEL = 2
+# zlib-ng's level 3 packs JSON rows faster than zlib's level 1 and nearly as small as its level 4.
+LEVEL = 3
 GZIP = 16 + 15
 
 
@@ -28,14 +28,14 @@ class Gzip:
     suffix = ".tar.gz"
 
     def pack(self, data: bytes) -> bytes:
-        packer = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, GZIP)
+        packer = zlib_ng.compressobj(LEVEL, zlib_ng.DEFLATED, GZIP)
         return bytes(packer.compress(data) + packer.flush())
 
     def unpack(self, data: bytes, limit: int) -> bytes:
-        unpacker = isal_zlib.decompressobj(GZIP)
+        unpacker = zlib_ng.decompressobj(GZIP)
         try:
             plain = bytes(unpacker.decompress(data, limit + 1))
-        except isal_zlib.error as error:  # type: ignore[misc]  # typed as Any
+        except zlib_ng.error as error:  # type: ignore[misc]  # typed as Any
             raise Damaged(_("The compressed data is damaged: %(error)s.") % {"error": error}) from error
         if len(plain) > limit or not unpacker.eof or unpacker.unused_data:
             raise Damaged(_("The compressed data is not of the size that the manifest states."))

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -153,7 +154,16 @@ def broken_references(
 ) -> list[BrokenReference]:
     """References across the edge of the selection, both ways, that the restore would leave pointing to nothing."""
     references = _References(selection, connection, live, read_stored)
-    return [found for key in connection.foreign_keys(list(live.values())) for found in references.broken_by(key)]
+    keys = connection.foreign_keys(list(live.values()))
+    return [*references.left_behind(keys), *references.without_parents(keys)]
+
+
+def left_behind(
+    selection: Selection, connection: Connection, live: Mapping[str, LiveTable], read_stored: ReadStored
+) -> list[BrokenReference]:
+    """Only those whose rows stay while the rows that they refer to vanish: the part that needs no child's chunks."""
+    references = _References(selection, connection, live, read_stored)
+    return list(references.left_behind(connection.foreign_keys(list(live.values()))))
 
 
 class _References:
@@ -166,13 +176,19 @@ class _References:
         self.types = {spec.label: spec.data_type for spec in selection.known}
         self.selected = {table.sql: selection.manifest.table(label) for label, table in live.items()}
 
-    def broken_by(self, key: ForeignKey) -> Iterator[BrokenReference]:
-        child, parent = self.selected.get(key.child), self.selected.get(key.parent)
-        child_stays = child is None or child.label in self.selection.added
-        if parent is not None and parent.label not in self.selection.added and child_stays and key.child != key.parent:
-            yield from self._left_behind(key, parent)
-        if child is not None and parent is None:
-            yield from self._without_parent(key, child)
+    def left_behind(self, keys: Sequence[ForeignKey]) -> Iterator[BrokenReference]:
+        for key in keys:
+            child, parent = self.selected.get(key.child), self.selected.get(key.parent)
+            child_stays = child is None or child.label in self.selection.added
+            parent_replaced = parent is not None and parent.label not in self.selection.added
+            if parent is not None and parent_replaced and child_stays and key.child != key.parent:
+                yield from self._left_behind(key, parent)
+
+    def without_parents(self, keys: Sequence[ForeignKey]) -> Iterator[BrokenReference]:
+        for key in keys:
+            child = self.selected.get(key.child)
+            if child is not None and key.parent not in self.selected:
+                yield from self._without_parent(key, child)
 
     def _left_behind(self, key: ForeignKey, parent: Table) -> Iterator[BrokenReference]:
         """Rows that stay and refer to parents that the backup does not have."""
@@ -181,9 +197,11 @@ class _References:
             return
         self._stage(key.parent, key.parent_columns, parent)
         same = _equal("k", [f"c{index}" for index in range(len(key.columns))], "r", key.columns)
+        there = _equal("p", key.parent_columns, "r", key.columns)  # SQLite may hold rows that point to nothing already
         yield from self._broken(
             key,
-            f"{key.child} r WHERE {filled} AND NOT EXISTS (SELECT 1 FROM {STAGED} k WHERE {same})",  # noqa: S608
+            f"{key.child} r WHERE {filled} AND NOT EXISTS (SELECT 1 FROM {STAGED} k WHERE {same})"  # noqa: S608
+            f" AND EXISTS (SELECT 1 FROM {key.parent} p WHERE {there})",
             key.columns,
             True,
         )
@@ -194,7 +212,8 @@ class _References:
         gone = f"{STAGED} r WHERE NOT EXISTS (SELECT 1 FROM {key.parent} k WHERE "  # noqa: S608
         gone += _equal("k", key.parent_columns, "r", staged) + ")"
         parent = self._in_manifest(key.parent)
-        if parent is not None:
+        mapped = self.selection.maps.get(child.label, {}).keys() & set(key.columns)
+        if parent is not None and not mapped:
             live = self.known[key.parent]
             in_order = _in_order(live, parent.names)
             if is_same(parent, in_order, self.selection.manifest, self.connection):
@@ -235,32 +254,44 @@ class _References:
         return self.known[sql].label if sql in self.known else sql
 
     def _stage(self, sql: str, columns: Sequence[str], table: Table) -> None:
-        """The backup's values of these columns, without repetitions and without NULLs, in a temporary table."""
-        values = column_values(table, columns, self.selection.manifest, self.read_stored)
+        """The backup's values of these columns as they will be: mapped, not repeated, without NULLs, in a temporary table."""
+        values: Iterable[tuple[Any, ...]] = column_values(table, columns, self.selection.manifest, self.read_stored)
+        if maps := self.selection.maps.get(table.label):
+            values = (
+                tuple(maps[column][part] if column in maps else part for column, part in zip(columns, value, strict=True))
+                for value in values
+            )
         self.connection.stage(STAGED, self.known[sql], columns, values)
 
 
 def column_values(
     table: Table, columns: Sequence[str], manifest: Manifest, read_stored: ReadStored
 ) -> Iterator[tuple[Any, ...]]:
-    positions = [table.names.index(column) for column in columns]
+    """The backup's values of these columns; without NULLs, and with few repetitions."""
+    getters = [itemgetter(table.names.index(column)) for column in columns]
     seen: set[tuple[Any, ...]] = set()
-    for row in rows_of(table, manifest, read_stored):
-        value = tuple(row[position] for position in positions)
-        if None in value or ((hashable := not any(isinstance(part, dict) for part in value)) and value in seen):
+    for rows in chunks_of_rows(table, manifest, read_stored):
+        values = list(zip(*(map(getter, rows) for getter in getters), strict=True))
+        try:
+            fresh = set(values) - seen
+        except TypeError:  # a tagged value (a blob as a key) is no member of sets; then repetitions stay
+            yield from (value for value in values if None not in value)
             continue
-        if hashable:
-            if len(seen) >= REMEMBERED:
-                seen.clear()
-            seen.add(value)
-        yield value
+        seen = fresh if len(seen) > REMEMBERED else seen.union(fresh)
+        yield from (value for value in fresh if None not in value)
 
 
 def rows_of(table: Table, manifest: Manifest, read_stored: ReadStored) -> Iterator[list[Any]]:
-    """A table's rows out of the archive, as the manifest's columns; each chunk checked before it is used."""
+    """A table's rows out of the archive, as the manifest's columns."""
+    for rows in chunks_of_rows(table, manifest, read_stored):
+        yield from rows
+
+
+def chunks_of_rows(table: Table, manifest: Manifest, read_stored: ReadStored) -> Iterator[list[list[Any]]]:
+    """The same, chunk by chunk; each is checked before it is used."""
     for index, chunk in enumerate(table.chunks):
         name = chunks.entry_name(table.label, index)
-        yield from orjson.loads(chunks.read(chunk, read_stored, CODECS[manifest.codec], name))
+        yield orjson.loads(chunks.read(chunk, read_stored, CODECS[manifest.codec], name))
 
 
 def quote(name: str) -> str:

@@ -14,10 +14,11 @@ from django.utils.translation import gettext as _
 from .chunks import Chunk
 from .codecs import CODECS
 from .dialects.base import Column
-from .errors import BadSignature, Damaged, UnknownFormat
+from .errors import BadSignature, Damaged, Incomplete, UnknownFormat
 
 FORMAT = 1
 SIDECAR_SUFFIX = ".manifest.json"
+MOST_PACKED = 1032  # no deflated byte stands for more; what claims to is made to fill the memory
 SIDECAR_LIMIT = 512 * 1024 * 1024
 SIGNATURE_LENGTH = 64 + 1  # hexadecimal digits and a newline
 
@@ -120,7 +121,7 @@ def open_sidecar(data: bytes, keys: Sequence[bytes], name: str) -> Sidecar:
     """Check the signature, then read. Raises ``BadSignature``, ``Damaged``, ``UnknownFormat``; all call it ``name``."""
     body, separator, signature = data.partition(b"\n")
     if not separator or len(signature) != SIGNATURE_LENGTH:
-        raise Damaged(_("%(name)s is incomplete: its signature is missing.") % {"name": name})
+        raise Incomplete(_("%(name)s is incomplete: its signature is missing.") % {"name": name})
     if not any(hmac.compare_digest(signature, _mac(key, body) + b"\n") for key in keys):
         raise BadSignature(
             _(
@@ -165,4 +166,11 @@ def _table(data: Mapping[str, Any]) -> Table:
     known["columns"] = tuple(Column(**column) for column in data["columns"])
     known["chunks"] = tuple(Chunk(**chunk) for chunk in data["chunks"])
     known["key"] = tuple(data["key"])
+    if not known["chunks"] or not all(map(_is_sound, known["chunks"])):
+        raise ValueError(_("%(table)s has a chunk that can't be") % {"table": data["label"]})
     return Table(**known)
+
+
+def _is_sound(chunk: Chunk) -> bool:
+    numbers = (chunk.rows, chunk.size, chunk.offset, chunk.length)
+    return all(type(number) is int and number >= 0 for number in numbers) and chunk.size <= chunk.length * MOST_PACKED

@@ -57,18 +57,28 @@ def preview(request: RestoreRequest, connection: Connection, vault: LocalVault) 
 def apply(request: RestoreRequest, connection: Connection, vault: LocalVault, progress: Progress) -> RestoreResult:
     """Replace the selected tables' rows. Raises, and leaves everything as it was, unless all of it succeeds."""
     verify.require_whole(vault, request.sidecar, request.archives)
+    try:
+        return _apply(request, connection, vault, progress)
+    except ReferencesInTheWay:
+        # The database found it and rolled back; the plan knows the tables' and data types' names.
+        found = [str(problem) for problem in preview(request, connection, vault).references]
+        if found:
+            raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."), found) from None
+        raise
+
+
+def _apply(request: RestoreRequest, connection: Connection, vault: LocalVault, progress: Progress) -> RestoreResult:
     read_stored = verify.stored_reader(vault, request.archives)
     selection = request.selection
     with connection.exclusive(selection.specs):
         live = compare.match(selection, connection)
+        # Rows that would be left behind are cheap to find now; that the restored rows find their parents, the database
+        # itself checks when they are in place.
+        if compare.left_behind(selection, connection, live, read_stored):
+            raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."))
         safety = None
         if request.safety is not None:
             safety = backup.write(request.safety, connection, vault, partial(_phase, progress, "safety"))
-        broken = compare.broken_references(selection, connection, live, read_stored)
-        if broken:
-            raise ReferencesInTheWay(
-                _("Rows would point to nothing; nothing was changed."), [str(problem) for problem in broken]
-            )
         rows = _replace(request, connection, live, read_stored, progress)
         dangling = connection.check_references(list(live.values()))
         if dangling:
@@ -93,7 +103,11 @@ def _replace(
     selection = request.selection
     before = {label: connection.count(live[label]) for label in live if label in selection.added}
     counter = _Counter(progress, sum(table.rows for table in selection.tables))
-    loaded = {table.label: _Loaded(table, selection.manifest, read_stored, counter) for table in selection.tables}
+    hashed = not compare.digests_compare(selection.manifest, connection)
+    loaded = {
+        table.label: _Loaded(table, selection.manifest, read_stored, counter, hashed=hashed)
+        for table in selection.tables
+    }
     loads = [
         Load(
             table=live[label],
@@ -107,7 +121,7 @@ def _replace(
     with connection.replacing(loads):
         for load in loads:
             progress("check", 0, counter.total)
-            _check(load, loaded[load.table.label], selection.manifest, connection)
+            _check(load, loaded[load.table.label], connection)
         request.after_load(connection)
     return {
         label: connection.count(live[label]) - before[label] if label in before else source.table.rows
@@ -125,11 +139,13 @@ class _Counter:
 
 
 class _Loaded:
-    """A table's chunks on their way into the database, unpacked ahead in a thread; remembers their running digest."""
+    """A table's chunks on their way into the database, unpacked ahead in a thread; ``hashed`` as they pass."""
 
-    def __init__(self, table: Table, manifest: Manifest, read_stored: ReadStored, counter: _Counter) -> None:
+    def __init__(
+        self, table: Table, manifest: Manifest, read_stored: ReadStored, counter: _Counter, *, hashed: bool
+    ) -> None:
         self.table, self.manifest, self.read_stored, self.counter = table, manifest, read_stored, counter
-        self.hash = hashlib.sha256()
+        self.hash = hashlib.sha256() if hashed else None
 
     def __iter__(self) -> Iterator[bytes]:
         pending: deque[tuple[int, Future[bytes]]] = deque()
@@ -146,17 +162,18 @@ class _Loaded:
     def _next(self, pending: deque[tuple[int, Future[bytes]]]) -> bytes:
         rows, future = pending.popleft()
         body = future.result()
-        _feed(self.hash, body)
+        if self.hash is not None:
+            _feed(self.hash, body)
         self.counter.add(rows)
         return body
 
 
-def _check(load: Load, loaded: _Loaded, manifest: Manifest, connection: Connection) -> None:
+def _check(load: Load, loaded: _Loaded, connection: Connection) -> None:
     """What is in the table now is what the backup holds: by the database's digests, or by reading it all again."""
     if load.add or load.maps:
         return  # rows of ours stand among others, or were changed on purpose
     table = loaded.table
-    if compare.digests_compare(manifest, connection):
+    if loaded.hash is None:
         right = connection.digest(load.table) == (table.rows, compare.digest_of(table))
     else:
         again = hashlib.sha256()

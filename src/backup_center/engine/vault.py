@@ -49,14 +49,18 @@ class LocalVault:
             raise
 
     def open(self, name: str) -> BinaryIO:
+        path = self.path(name)
+        if path.exists() and not path.is_file():
+            raise Refused(_("%(path)s is not a plain file.") % {"path": path})  # reading a pipe would never end
         with self._failing_clearly(name):
-            return self.path(name).open("rb")
+            return path.open("rb")
 
     def read(self, name: str, offset: int, length: int) -> bytes:
-        """``length`` bytes from ``offset``; fewer if the file ends before."""
-        with self._failing_clearly(name), self.path(name).open("rb") as stream:
-            stream.seek(offset)
-            return stream.read(length)
+        """``length`` bytes from ``offset``; fewer if the file ends before. Memory is only taken for what is there."""
+        with self.open(name) as stream, self._failing_clearly(name):
+            size = os.fstat(stream.fileno()).st_size
+            stream.seek(min(offset, size))
+            return stream.read(min(length, size - stream.tell()))
 
     def size(self, name: str) -> int:
         with self._failing_clearly(name):

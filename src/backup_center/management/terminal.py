@@ -11,29 +11,35 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error as DatabaseFailure
 from django.utils.translation import gettext as _
 
 from ..engine.errors import BackupCenterError, Cancelled
 
 BAR = 30
+YES = {"y", "yes", "是"}
 REFRESH_SECONDS = 0.2
+LINE_SECONDS = 10.0
 
 
 class Progress:
-    """A bar that redraws itself on a terminal; silent anywhere else."""
+    """A bar that redraws itself on a terminal; anywhere else a plain line now and then, none for what is quick."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._drawn = 0.0
         self._live = hasattr(stream, "isatty") and stream.isatty()
+        self._drawn = 0.0 if self._live else time.monotonic()
 
     def __call__(self, phase: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if not self._live or (now - self._drawn < REFRESH_SECONDS and done < total):
+        if now - self._drawn < (REFRESH_SECONDS if self._live else LINE_SECONDS) and not (self._live and done == total):
             return
         self._drawn = now
+        if not self._live:
+            self._stream.write(f"{done:,} / {total:,}  {phase}\n")
+            self._stream.flush()
+            return
         filled = BAR * done // total if total else BAR
         self._stream.write(f"\r\x1b[K[{'#' * filled}{'.' * (BAR - filled)}] {done:,} / {total:,}  {phase}")
         self._stream.flush()
@@ -47,11 +53,18 @@ class Progress:
 class BackupCommand(BaseCommand):
     """Parses, calls a service, and maps its errors to exit codes (``docs/reference.md``)."""
 
+    def create_parser(self, *args: Any, **kwargs: Any) -> CommandParser:
+        self.help = str(self.help)  # argparse takes no lazy text
+        return super().create_parser(*args, **kwargs)
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help=_("Print the result as JSON."))
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json: bool = options["json"]
+        self.silent: bool = self.as_json or options["verbosity"] == 0
+        if isinstance(options.get("data_types"), str):  # from call_command, which doesn't parse what it is given
+            options["data_types"] = split_names(options["data_types"])
         with self._failing_clearly():
             self.run(**options)
 
@@ -59,8 +72,8 @@ class BackupCommand(BaseCommand):
         raise NotImplementedError
 
     def say(self, text: str = "") -> None:
-        """A line for people; none when the output is JSON."""
-        if not self.as_json:
+        """A line for people; none when the output is JSON, or with ``--verbosity 0``."""
+        if not self.silent:
             self.stdout.write(text)
 
     def answer(self, result: Any) -> None:
@@ -80,9 +93,10 @@ class BackupCommand(BaseCommand):
         """Ask; anything but a clear yes is a no. Raises ``Cancelled``."""
         if not sys.stdin.isatty():
             raise Cancelled(_("Nobody can answer here. Add --yes if you are sure. Nothing was changed."))
-        self.stdout.write(f"{question} [y/N] ", ending="")
-        self.stdout.flush()
-        if input().strip().lower() not in {"y", "yes", "是"}:
+        stream = self.stderr if self.as_json else self.stdout
+        stream.write(f"{question} [y/N] ", ending="")
+        stream.flush()
+        if sys.stdin.readline().strip().lower() not in YES:  # nothing at all, at the end of input, is a no as well
             raise Cancelled(_("Cancelled. Nothing was changed."))
 
     @contextmanager
@@ -96,7 +110,7 @@ class BackupCommand(BaseCommand):
             raise CommandError("\n".join(lines), returncode=error.exit_code) from error
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=BackupCenterError.exit_code) from error
-        except DatabaseError as error:
+        except DatabaseFailure as error:
             text = _("The database can't be used (%(error)s). If Backup Center is new here, run migrate first.")
             raise CommandError(text % {"error": error}, returncode=BackupCenterError.exit_code) from error
         except KeyboardInterrupt:

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
+from django.db import connections
 from django.utils.translation import gettext as _
 
+from .. import registry
 from ..engine import compare
 from ..engine.chunks import ReadStored
-from ..engine.dialects.base import Connection
+from ..engine.dialects.base import Connection, TableSpec
 from ..engine.manifest import Manifest, Table
 
 if TYPE_CHECKING:
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 FLAGS = ("is_active", "is_staff", "is_superuser")
 LISTED = 20
+TRUE = {1, "t"}  # as engines store it; True is 1
+
+Account = tuple[str, tuple[str, dict[str, bool]]]  # key, name, flags
+Accounts = dict[str, tuple[str, dict[str, bool]]]
 
 
 def warnings(
@@ -28,20 +34,21 @@ def warnings(
     user: AbstractBaseUser | None,
 ) -> list[str]:
     """One line for each thing to know about accounts before restoring these tables; empty if none changes."""
-    meta = get_user_model()._meta
-    table = manifest.table(meta.label_lower)
-    if table is None or meta.label_lower not in labels:
+    label = _names_field().model._meta.label_lower
+    table = manifest.table(label)
+    if table is None or label not in labels:
         return []
-    then = {key: (name, flags) for key, name, flags in _in_backup(table, manifest, read_stored)}
-    now = {key: (name, flags) for key, name, flags in _live(table, connection)}
+    [spec] = [spec for spec in registry.table_specs(manifest.database["alias"]) if spec.label == label]
+    then = dict(_in_backup(table, manifest, read_stored))
+    now = dict(_live(table, connection, spec))
     lines: list[str] = []
     if user is not None:
-        lines += _about_actor(str(user.pk), user.get_username(), then)
+        lines += _about_actor(_stored_key(user, manifest), user.get_username(), now, then)
     reappear = [then[key][0] for key in then.keys() - now.keys()]
     vanish = [now[key][0] for key in now.keys() - then.keys()]
     both = then.keys() & now.keys()
-    gain = [then[key][0] for key in both if any(a and not b for a, b in zip(then[key][1], now[key][1], strict=True))]
-    lose = [then[key][0] for key in both if any(b and not a for a, b in zip(then[key][1], now[key][1], strict=True))]
+    gain = [then[key][0] for key in both if any(then[key][1][flag] > held for flag, held in now[key][1].items())]
+    lose = [then[key][0] for key in both if any(then[key][1][flag] < held for flag, held in now[key][1].items())]
     for names, text in (
         (reappear, _("Accounts that come back: %(names)s.")),
         (vanish, _("Accounts that vanish: %(names)s.")),
@@ -53,12 +60,13 @@ def warnings(
     return lines
 
 
-def _about_actor(key: str, name: str, then: dict[str, tuple[str, tuple[bool, ...]]]) -> Iterator[str]:
+def _about_actor(key: str, name: str, now: Accounts, then: Accounts) -> Iterator[str]:
+    if key not in now:
+        return  # it lives elsewhere, or is gone already
     if key not in then:
         yield _("Your own account (%(name)s) is not in this backup: it would vanish.") % {"name": name}
-    elif not all(then[key][1]):
-        missing = ", ".join(flag for flag, held in zip(FLAGS, then[key][1], strict=False) if not held)
-        yield _("Your own account (%(name)s) would be without: %(flags)s.") % {"name": name, "flags": missing}
+    elif lost := [flag for flag, held in now[key][1].items() if held and not then[key][1][flag]]:
+        yield _("Your own account (%(name)s) would be without: %(flags)s.") % {"name": name, "flags": ", ".join(lost)}
 
 
 def _listed(names: list[str]) -> str:
@@ -70,22 +78,33 @@ def _listed(names: list[str]) -> str:
     )
 
 
-def _columns(table: Table) -> list[str]:
-    meta: Any = get_user_model()._meta
-    name = meta.get_field(meta.model.USERNAME_FIELD).column
-    return [table.key[0], name, *(flag for flag in FLAGS if flag in table.names)]
+def _names_field() -> Any:
+    """Of the table with the accounts' names: for a user model that extends another, the parent's."""
+    model = get_user_model()
+    return model._meta.get_field(model.USERNAME_FIELD)
 
 
-def _in_backup(
-    table: Table, manifest: Manifest, read_stored: ReadStored
-) -> Iterator[tuple[str, str, tuple[bool, ...]]]:
-    positions = [table.names.index(column) for column in _columns(table)]
+def _stored_key(user: AbstractBaseUser, manifest: Manifest) -> str:
+    """A key as its database holds it: SQLite has UUIDs without dashes."""
+    database = connections[manifest.database["alias"]]
+    return str(user._meta.pk.get_db_prep_value(user.pk, database))
+
+
+def _flags(table: Table) -> list[str]:
+    return [flag for flag in FLAGS if flag in table.names]
+
+
+def _in_backup(table: Table, manifest: Manifest, read_stored: ReadStored) -> Iterator[Account]:
+    flags = _flags(table)
+    positions = [table.names.index(column) for column in (table.key[0], _names_field().column, *flags)]
     for row in compare.rows_of(table, manifest, read_stored):
-        key, name, *flags = (row[position] for position in positions)
-        yield str(key), str(name), tuple(flag in {1, "t"} for flag in flags)
+        key, name, *held = (row[position] for position in positions)
+        yield str(key), (str(name), {flag: value in TRUE for flag, value in zip(flags, held, strict=True)})
 
 
-def _live(table: Table, connection: Connection) -> Iterator[tuple[str, str, tuple[bool, ...]]]:
-    columns = ", ".join(f'"{column}"' for column in _columns(table))
-    for key, name, *flags in connection.query(f'SELECT {columns} FROM "{table.table}"'):  # noqa: S608
-        yield str(key), str(name), tuple(map(bool, flags))
+def _live(table: Table, connection: Connection, spec: TableSpec) -> Iterator[Account]:
+    flags = _flags(table)
+    [live], _missing = connection.describe([spec])
+    columns = ", ".join(compare.quote(column) for column in (table.key[0], _names_field().column, *flags))
+    for key, name, *held in connection.query(f"SELECT {columns} FROM {live.sql}"):  # noqa: S608
+        yield str(key), (str(name), dict(zip(flags, map(bool, held), strict=True)))

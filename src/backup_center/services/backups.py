@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from django.db import Error as AnyDatabaseError
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -13,7 +15,7 @@ from ..conf import get_settings
 from ..engine import backup, verify
 from ..engine.backup import BackupRequest
 from ..engine.dialects.base import Connection, TableSpec
-from ..engine.errors import BackupCenterError, LeaseLost, Refused, Unsupported
+from ..engine.errors import BackupCenterError, Refused, Unsupported
 from ..engine.manifest import Sidecar
 from ..models import BackupLog, BackupRecord
 from . import catalogue, cleanup, facts, interrupted, journal
@@ -65,12 +67,11 @@ class BackupService:
                 signals.pre_backup.send(BackupService, record=record, user=user)
                 request = request_for(record, connection)
                 sidecar = backup.take(request, connection, catalogue.get_vault(), _reporting(lease, progress))
-                settle_finished(record, sidecar, lease)
+                _settle_finished(record, sidecar, lease, user)
             except BaseException as error:
                 settle_failed(record, error, user)
                 signals.post_backup.send_robust(BackupService, record=record, user=user, error=error)
                 raise
-        _log_success(record, sidecar, user)
         signals.post_backup.send_robust(BackupService, record=record, user=user, error=None)
         return record
 
@@ -158,28 +159,44 @@ def request_for(
     )
 
 
-def settle_finished(record: BackupRecord, sidecar: Sidecar, lease: Lease) -> None:
-    """The sidecar is on the disk. If the lease was lost meanwhile, whoever took it decides: kept, or withdrawn."""
-    try:
-        lease.check()
-    except LeaseLost:
-        record.refresh_from_db()
-        if record.status != BackupRecord.Status.SUCCESS:
-            raise
-    catalogue.finish(record, sidecar)
-
-
 def settle_failed(record: BackupRecord, error: BaseException, user: AbstractBaseUser | None) -> None:
-    """Nothing of it stays but the record and the reason."""
-    catalogue.remove_files(record, catalogue.get_vault())
+    """Only the record and the reason stay; unless who took the lease over found the backup whole, and keeps it."""
+    reason = str(error) or type(error).__name__
+    try:
+        with transaction.atomic(using=home_alias()):
+            now = catalogue.locked(record)
+            if now is not None and now.status == BackupRecord.Status.SUCCESS:
+                return
+            try:
+                catalogue.remove_files(record, catalogue.get_vault())
+            except BackupCenterError as failure:
+                reason = f"{reason} {failure}"
+            if now is not None and now.status in catalogue.UNDECIDED:
+                _record_failure(record, reason, error, user)
+    except AnyDatabaseError as failure:  # the next run settles it; what is on its way to the caller is the cause
+        journal.logger.warning("%s: %s", record.backup_name, failure)
+
+
+def _record_failure(record: BackupRecord, reason: str, error: BaseException, user: AbstractBaseUser | None) -> None:
     record.status = BackupRecord.Status.FAILED
     record.backup_end_time = timezone.now()
-    record.error_message = str(error) or type(error).__name__
+    record.error_message = reason
     record.save(update_fields=["status", "backup_end_time", "error_message"])
     journal.write(
-        BackupLog.Operation.BACKUP, BackupLog.Level.ERROR, record.error_message, record=record, user=user,
-        error=type(error).__name__,
-    )  # fmt: skip
+        BackupLog.Operation.BACKUP, BackupLog.Level.ERROR, reason, record=record, user=user, error=type(error).__name__
+    )
+
+
+def _settle_finished(record: BackupRecord, sidecar: Sidecar, lease: Lease, user: AbstractBaseUser | None) -> None:
+    """The sidecar is on the disk. If the lease was lost meanwhile, whoever took it decides: kept, or withdrawn."""
+    with transaction.atomic(using=home_alias()):
+        now = catalogue.locked(record)
+        if now is not None and now.status == BackupRecord.Status.SUCCESS:
+            record.refresh_from_db()
+        else:
+            lease.check()
+            catalogue.finish(record, sidecar)
+        _log_success(record, sidecar, user)
 
 
 def _chosen_types(names: Sequence[str] | None) -> list[str]:

@@ -17,11 +17,15 @@ from ..engine.manifest import SIDECAR_LIMIT, SIDECAR_SUFFIX, Sidecar
 from ..engine.vault import LocalVault
 from ..models import BackupRecord
 from .journal import actor_name, still_there
-from .lease import Lease, next_sequence
+from .lease import Lease
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
+UNDECIDED = (BackupRecord.Status.PENDING, BackupRecord.Status.RUNNING)
+FINISHED_FIELDS = (
+    "status", "file_path", "file_size", "file_hash", "needs", "table_count", "row_count", "backup_end_time", "progress",
+)  # fmt: skip
 SUFFIXES = (SIDECAR_SUFFIX, *(codec.suffix for codec in CODECS.values()))
 
 
@@ -49,7 +53,7 @@ def begin(
     description: str = "",
 ) -> BackupRecord:
     """A record that is RUNNING, under a name and a sequence number of its own."""
-    sequence = next_sequence(lease)
+    sequence = lease.take_sequence()
     return BackupRecord.objects.create(
         backup_name=_free_name(backup_type),
         backup_type=backup_type,
@@ -79,7 +83,15 @@ def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     record.row_count = sidecar.manifest.rows
     record.backup_end_time = datetime.fromisoformat(sidecar.manifest.finished_at)
     record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
-    record.save()
+    record.save(update_fields=FINISHED_FIELDS)
+
+
+def locked(record: BackupRecord, *, wait: bool = True) -> BackupRecord | None:
+    """The record as it is now, nobody else deciding about it until the transaction ends.
+
+    ``None`` if it was deleted, or unless we ``wait``, if somebody is deciding.
+    """
+    return BackupRecord.objects.select_for_update(skip_locked=not wait).filter(pk=record.pk).first()
 
 
 def open_sidecar(record: BackupRecord, vault: LocalVault) -> Sidecar:
@@ -88,7 +100,7 @@ def open_sidecar(record: BackupRecord, vault: LocalVault) -> Sidecar:
     if vault.size(name) > SIDECAR_LIMIT:
         raise Damaged(_("%(name)s is larger than any sidecar can be.") % {"name": name})
     sidecar = manifest.open_sidecar(vault.read(name, 0, SIDECAR_LIMIT), get_settings().signing_keys, name)
-    if sidecar.manifest.id != str(record.backup_id):
+    if (sidecar.manifest.id, sidecar.manifest.name) != (str(record.backup_id), record.backup_name):
         raise Damaged(_("%(name)s belongs to another backup.") % {"name": name})
     return sidecar
 

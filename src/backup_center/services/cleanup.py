@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +13,9 @@ from ..conf import get_settings
 from ..engine.errors import Refused
 from ..models import BackupRecord
 
-Status = BackupRecord.Status
+Status, Trigger = BackupRecord.Status, BackupRecord.Trigger
+UNFINISHED = {Status.PENDING, Status.RUNNING}
+CENTURY = 36_525  # in days; more would leave the calendar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,40 +28,30 @@ class Verdict:
 def plan(days: int | None = None) -> list[Verdict]:
     """A verdict on every backup, the newest first. ``days`` defaults to BACKUP_RETENTION_DAYS."""
     days = get_settings().retention_days if days is None else days
-    if days < 0:
-        raise Refused(_("The number of days can't be negative."))
+    if not isinstance(days, int) or days < 0:
+        raise Refused(_("The number of days must be a whole number, 0 or more."))
     records = list(BackupRecord.objects.order_by("-sequence"))
-    cutoff = timezone.now() - timedelta(days=days)
+    cutoff = timezone.now() - timedelta(days=min(days, CENTURY))
     last_good = _last_good_ids(records)
-    candidates = {record.pk for record in records if _kept_for(record, cutoff, days, last_good) is None}
-    needed = _needed_by(record for record in records if record.pk not in candidates)
-    return [_verdict(record, cutoff, days, last_good, needed) for record in records]
+    kept = {record.pk: reason for record in records if (reason := _kept_for(record, cutoff, days, last_good))}
+    kept |= _needed_by(kept, records)
+    old = _("older than %(days)d days") % {"days": days}
+    return [Verdict(record=record, delete=record.pk not in kept, reason=kept.get(record.pk, old)) for record in records]
 
 
 def why_not_deletable(record: BackupRecord) -> str:
     """Why one backup can't be deleted by hand; empty if it can."""
-    others = BackupRecord.objects.exclude(pk=record.pk)
-    if record.status in {Status.PENDING, Status.RUNNING}:
+    if record.status in UNFINISHED:
         return _("It is still running.")
     if record.pinned:
         return _("It is pinned; release it first.")
-    borrowers = _needed_by(others).get(str(record.backup_id))
-    return _("It is needed by %(names)s.") % {"names": borrowers} if borrowers else ""
-
-
-def _verdict(
-    record: BackupRecord, cutoff: datetime, days: int, last_good: dict[int, str], needed: dict[str, str]
-) -> Verdict:
-    reason = _kept_for(record, cutoff, days, last_good)
-    if reason is None and (borrowers := needed.get(str(record.backup_id))):
-        reason = _("needed by %(names)s") % {"names": borrowers}
-    if reason is not None:
-        return Verdict(record=record, delete=False, reason=reason)
-    return Verdict(record=record, delete=True, reason=_("older than %(days)d days") % {"days": days})
+    others = BackupRecord.objects.exclude(pk=record.pk)
+    borrowers = [other.backup_name for other in others if str(record.backup_id) in _needs(other)]
+    return _("It is needed by %(names)s.") % {"names": ", ".join(borrowers)} if borrowers else ""
 
 
 def _kept_for(record: BackupRecord, cutoff: datetime, days: int, last_good: dict[int, str]) -> str | None:
-    if record.status in {Status.PENDING, Status.RUNNING}:
+    if record.status in UNFINISHED:
         return _("still running")
     if record.pinned:
         return _("pinned")
@@ -71,9 +63,12 @@ def _kept_for(record: BackupRecord, cutoff: datetime, days: int, last_good: dict
 
 
 def _last_good_ids(records: list[BackupRecord]) -> dict[int, str]:
-    """For each data type of each database, the newest good backup that has it: never removed."""
+    """For each data type of each database, the newest good backup that has it: never removed.
+
+    A safety backup holds what a restore replaced, mostly a bad state: it only counts where there is nothing else.
+    """
     newest: dict[tuple[str, str], int] = {}
-    for record in records:  # newest first
+    for record in sorted(records, key=lambda record: (record.trigger == Trigger.SAFETY, -record.sequence)):
         if record.status == Status.SUCCESS and not record.is_damaged:
             for name in record.data_types:
                 newest.setdefault((record.database, name), record.pk)
@@ -83,14 +78,21 @@ def _last_good_ids(records: list[BackupRecord]) -> dict[int, str]:
     return kept
 
 
-def _needed_by(keepers: Iterable[BackupRecord]) -> dict[str, str]:
-    """Archive ids to the names of the backups that need them (other than their own)."""
-    found: dict[str, str] = {}
-    for record in keepers:
-        if record.status == Status.SUCCESS:
-            for archive in record.needs:
-                if archive != str(record.backup_id):
-                    found[archive] = (
-                        f"{found[archive]}, {record.backup_name}" if archive in found else record.backup_name
-                    )
-    return found
+def _needed_by(kept: Collection[int], records: list[BackupRecord]) -> dict[int, str]:
+    """What is not among the kept but lends to them; and what lends to those, since they stay whole too."""
+    borrowers: dict[int, list[str]] = {}
+    waiting = [record for record in records if record.pk in kept]
+    while waiting:
+        borrower = waiting.pop()
+        needs = _needs(borrower)
+        for lender in records:
+            if str(lender.backup_id) in needs and lender.pk not in kept and lender.pk != borrower.pk:
+                if lender.pk not in borrowers:
+                    waiting.append(lender)
+                borrowers.setdefault(lender.pk, []).append(borrower.backup_name)
+    return {pk: _("needed by %(names)s") % {"names": ", ".join(names)} for pk, names in borrowers.items()}
+
+
+def _needs(record: BackupRecord) -> set[str]:
+    """Ids of the archives that hold its chunks; a running one may borrow from what it has named already."""
+    return set() if record.status == Status.FAILED else set(record.needs)

@@ -22,11 +22,7 @@ def home_alias() -> str:
 
 def engine_connection(alias: str) -> Connection:
     """Raises ``Unsupported`` for an engine, or a database in memory, that can't be backed up."""
-    if alias not in connections:
-        raise Refused(
-            _("There is no database %(alias)s in DATABASES; there are: %(names)s.")
-            % {"alias": alias, "names": ", ".join(connections)}
-        )
+    _refuse_unknown(alias)
     vendor = connections[alias].vendor
     match vendor:
         case "sqlite":
@@ -51,6 +47,7 @@ def database_file(alias: str) -> Path | None:
 def refuse_inside_transaction(*aliases: str) -> None:
     """Raises ``Refused`` inside somebody's atomic block: what we record must not vanish with their rollback."""
     for alias in aliases:
+        _refuse_unknown(alias)
         connection = transaction.get_connection(alias)
         if connection.in_atomic_block:
             cause = (
@@ -58,7 +55,19 @@ def refuse_inside_transaction(*aliases: str) -> None:
                 if connection.settings_dict.get("ATOMIC_REQUESTS")
                 else _("Call it outside of transaction.atomic (in tests, use TransactionTestCase).")
             )
-            raise Refused(_("Backups and restores can't run inside a transaction.") + " " + cause)
+        elif not (connection.settings_dict["AUTOCOMMIT"] if connection.connection is None else connection.autocommit):
+            cause = _("Autocommit is off for the database %(alias)s: turn it on again.") % {"alias": alias}
+        else:
+            continue
+        raise Refused(_("Backups and restores can't run inside a transaction.") + " " + cause)
+
+
+def _refuse_unknown(alias: str) -> None:
+    if alias not in connections:
+        raise Refused(
+            _("There is no database %(alias)s in DATABASES; there are: %(names)s.")
+            % {"alias": alias, "names": ", ".join(connections)}
+        )
 
 
 def _sqlite(alias: str) -> Connection:

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
+from django.db.models import Model
 
 from ..models import BackupLog, BackupRecord
 
@@ -52,13 +53,22 @@ def actor_name(user: AbstractBaseUser | None) -> str:
 
 def still_there(user: AbstractBaseUser | None) -> Any:
     """The user, unless a restore took the account away."""
-    if user is None or not get_user_model()._default_manager.filter(pk=user.pk).exists():
+    if user is None or not get_user_model()._base_manager.filter(pk=user.pk).exists():
         return None
     return user
 
 
 def forget_vanished_users() -> None:
-    """Our references have no constraint in the database: empty those whose account is gone (the names stay)."""
-    users = get_user_model()._default_manager.using(BackupRecord.objects.db).values("pk")
-    BackupRecord.objects.exclude(created_by=None).exclude(created_by__in=users).update(created_by=None)
-    BackupLog.objects.exclude(operated_by=None).exclude(operated_by__in=users).update(operated_by=None)
+    """Our references have no constraint in the database: empty those whose account is gone (the names stay).
+
+    Asked account by account: the users may live in another database than our tables, and few of them are operators.
+    """
+    _forget(BackupRecord, "created_by")
+    _forget(BackupLog, "operated_by")
+
+
+def _forget(model: type[Model], reference: str) -> None:
+    ours = model._default_manager.exclude(**{reference: None}).order_by()
+    for key in ours.values_list(reference, flat=True).distinct():
+        if not get_user_model()._base_manager.filter(pk=key).exists():
+            model._default_manager.filter(**{reference: key}).update(**{reference: None})

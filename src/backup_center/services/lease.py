@@ -20,27 +20,36 @@ from typing import IO, Any
 
 from django.core.files import locks
 from django.db import Error as AnyDatabaseError
-from django.db import connections
-from django.db.models import Q
+from django.db import connections, transaction
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from ..engine.dialects.base import Connection
-from ..engine.errors import Busy, LeaseLost
+from ..engine.errors import BackupCenterError, Busy, LeaseLost
 from ..models import Installation
 from .connecting import database_file, home_alias
 from .journal import logger
 
 PERIOD = timedelta(seconds=30)
 BEAT_SECONDS = 1.0
+UNSETTLED = "unsettled"
 
 
 class Lease:
-    """Held while the ``with hold(…)`` block runs. ``before`` is the row as the last holder left it."""
+    """Held while the ``with hold(…)`` block runs. ``before`` is the row as the last holder left it.
 
-    def __init__(self, before: Installation, token: str, file: IO[str] | None) -> None:
-        self.before, self.token, self._file = before, token, file
+    ``unsettled`` is what a holder that died was doing; a holder that dies too hands it on, until it is ``settled``.
+    """
+
+    def __init__(self, before: Installation, operation: str, file: IO[bytes] | None) -> None:
+        self.before, self.operation, self._file = before, operation, file
+        self.token = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.fencing = before.fencing + 1
+        self.unsettled: dict[str, Any] = before.details.get(UNSETTLED, {})
+        if before.holder and not self.unsettled:
+            committed = before.committed == before.fencing
+            self.unsettled = {**before.details, "operation": before.operation, "committed": committed}
         self._progress: dict[str, Any] = {}
         self._stop = threading.Event()
 
@@ -55,7 +64,12 @@ class Lease:
 
     def remember(self, **details: Any) -> None:
         """What whoever takes over must know to finish or clean up."""
-        self._mine().update(details=details)
+        self._mine().update(details=details | self.handed_on())
+
+    def settled(self) -> None:
+        """What the dead left is in the log."""
+        self.unsettled = {}
+        self.remember()
 
     def guard(self, connection: Connection, alias: str) -> None:
         """The last thing before a restore's COMMIT, in its own transaction: only the holder gets past it.
@@ -77,8 +91,9 @@ class Lease:
         try:
             while not self._stop.wait(BEAT_SECONDS):
                 try:
-                    self._beat()
-                except AnyDatabaseError as error:  # the next beat may get through; the check before COMMIT decides
+                    self.beat()
+                # The next beat may get through, on a full disk too; the check before COMMIT decides.
+                except (AnyDatabaseError, OSError) as error:
                     logger.warning("heartbeat: %s", error)
         finally:
             connections.close_all()
@@ -87,76 +102,103 @@ class Lease:
         self._stop.set()
 
     def release(self) -> None:
-        self._mine().update(holder="", operation="", details={})
+        """Without raising: what made the database fail is on its way to the caller already, and the lease expires."""
+        try:
+            self._mine().update(holder="", operation="", details=self.handed_on())
+        except AnyDatabaseError as error:
+            logger.warning("release: %s", error)
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
         if self._file is None:
             self._mine().update(heartbeat_at=Now())
         else:
-            self._file.seek(0)
-            self._file.truncate()
-            json.dump({"holder": self.token, **self._progress}, self._file)
-            self._file.flush()
+            facts = {"holder": self.token, "operation": self.operation, **self._progress}
+            # Past any buffer: what a full disk refuses must not come back when the file is closed.
+            os.ftruncate(self._file.fileno(), 0)
+            os.pwrite(self._file.fileno(), json.dumps(facts).encode(), 0)
+
+    def take_sequence(self) -> int:
+        """A number that no backup of this project ever had, larger than all before."""
+        if not self._mine().update(last_sequence=F("last_sequence") + 1):
+            raise LeaseLost(_lost())
+        return Installation.objects.get(pk=Installation.SINGLETON).last_sequence
+
+    def handed_on(self) -> dict[str, Any]:
+        return {UNSETTLED: self.unsettled} if self.unsettled else {}
 
     def _mine(self) -> Any:
         return Installation.objects.filter(pk=Installation.SINGLETON, fencing=self.fencing, holder=self.token)
 
 
 @contextmanager
-def hold(operation: str, **details: Any) -> Iterator[Lease]:
-    """Hold the lease. Raises ``Busy``, naming the holder, if somebody else has it and is alive."""
-    before, _created = Installation.objects.get_or_create(pk=Installation.SINGLETON)
-    path = database_file(home_alias())
-    with _file_lock(path, before) as file:
-        if file is not None:
-            before.refresh_from_db()  # the last holder may have written between our look and our lock
-        lease = Lease(before, f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}", file)
-        free = Q() if file is not None else Q(holder="") | Q(heartbeat_at__lt=Now() - PERIOD)
-        taken = Installation.objects.filter(free, pk=before.pk, fencing=before.fencing).update(
-            fencing=lease.fencing, holder=lease.token, operation=operation, details=details, heartbeat_at=Now()
-        )
-        if not taken:
-            before.refresh_from_db()
-            raise Busy(_busy(before))
+def hold(operation: str) -> Iterator[Lease]:
+    """Hold the lease. Raises ``Busy``, naming the holder, if somebody else has it and is alive.
+
+    Raises ``LeaseLost`` for any error of a holder from whom it was taken: that is the cause.
+    """
+    with _file_lock(database_file(home_alias())) as file:
+        lease = _take(operation, file)
         heart = threading.Thread(target=lease.beat_until_released, name="backup-heartbeat", daemon=True)
         heart.start()
         try:
             yield lease
+        except BackupCenterError:
+            with suppress(AnyDatabaseError):
+                lease.check()
+            raise
         finally:
             lease.stop()
             heart.join()
             lease.release()
 
 
-def next_sequence(lease: Lease) -> int:
-    """A number that no backup of this project ever had, larger than all before."""
-    lease.check()
-    row = Installation.objects.get(pk=Installation.SINGLETON)
-    row.last_sequence += 1
-    row.save(update_fields=["last_sequence"])
-    return row.last_sequence
+def _take(operation: str, file: IO[bytes] | None) -> Lease:
+    """The row is locked meanwhile. Who has it locked is about to commit, and so alive."""
+    Installation.objects.get_or_create(pk=Installation.SINGLETON)
+    free = Q() if file is not None else Q(holder="") | Q(heartbeat_at__lt=Now() - PERIOD)
+    with transaction.atomic(using=home_alias()):
+        row = Installation.objects.select_for_update(skip_locked=True).filter(free, pk=Installation.SINGLETON).first()
+        if row is None:
+            held = Installation.objects.get(pk=Installation.SINGLETON)
+            raise Busy(_busy(held.operation, held.holder))
+        lease = Lease(row, operation, file)
+        Installation.objects.filter(pk=row.pk).update(
+            fencing=lease.fencing,
+            holder=lease.token,
+            operation=operation,
+            details=lease.handed_on(),
+            heartbeat_at=Now(),
+        )
+    if file is not None:
+        with suppress(OSError):  # a full disk: then the name of the holder is missing, nothing else
+            lease.beat()
+    return lease
 
 
 @contextmanager
-def _file_lock(database: Path | None, before: Installation) -> Iterator[IO[str] | None]:
-    """A lock that the operating system drops with its holder, however that one ends."""
+def _file_lock(database: Path | None) -> Iterator[IO[bytes] | None]:
+    """A lock that the operating system drops with its holder, however that one ends.
+
+    The holder is named in the file, since during a restore the database may not even be readable.
+    """
     if database is None:
         yield None
         return
     path = database.with_name(database.name + ".backup-lock")
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8") as file:
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0) as file:
         if not locks.lock(file, locks.LOCK_EX | locks.LOCK_NB):
-            with suppress(Installation.DoesNotExist):
-                before.refresh_from_db()
-            raise Busy(_busy(before))
+            with suppress(ValueError):  # it is being written
+                held = json.loads(file.read())
+                raise Busy(_busy(held["operation"], held["holder"]))
+            raise Busy(_busy("", ""))
         try:
             yield file
         finally:
             locks.unlock(file)
 
 
-def _busy(row: Installation) -> str:
-    facts = {"operation": row.operation or "?", "holder": row.holder.rpartition(":")[0] or "?"}
+def _busy(operation: str, holder: str) -> str:
+    facts = {"operation": operation or "?", "holder": holder.rpartition(":")[0] or "?"}
     return _("Another operation is running (%(operation)s by %(holder)s). Try again when it is done.") % facts
 
 

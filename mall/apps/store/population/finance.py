@@ -79,30 +79,28 @@ def make_entries(rng: Random, contracts: Iterable[Contract], clerks: tuple[User,
             calendar.setdefault(month, []).append(lease)
     clerk_ids = [clerk.pk for clerk in clerks]
     total = sum(map(len, calendar.values()))
-    leases_before = serial = 0
+    leases_before = entered = 0
     for month, leases in sorted(calendar.items()):
         leases_before += len(leases)
         upto = count * leases_before // total
-        yield from _month(rng, month, leases, clerk_ids, range(serial, upto))
-        serial = upto
+        yield from _month(rng, month, leases, clerk_ids, upto - entered)
+        entered = upto
 
 
-def _month(rng: Random, month: date, leases: list[Lease], clerk_ids: list[int], serials: range) -> Iterator[Entry]:
-    size = len(serials)
+def _month(rng: Random, month: date, leases: list[Lease], clerk_ids: list[int], size: int) -> Iterator[Entry]:
     last = min(last_day(month), TODAY - timedelta(days=1))
     weights = [weight for weight, _ in TYPES.values()]
     ends = {months: last_day(month, months) for months in Contract.BillingPeriod.values}
     drawn = zip(
-        serials,
-        _entry_times(month, (last - month).days + 1, size),
+        _entry_times(rng, month, (last - month).days + 1, size),
         rng.choices(list(TYPES), weights, k=size),
         rng.choices(leases, k=size),
         rng.choices(clerk_ids, k=size),
         strict=True,
     )
-    for serial, created_at, record_type, lease, clerk_id in drawn:
+    for created_at, record_type, lease, clerk_id in drawn:
         months = lease.months if record_type == "RENT" else 1
-        status, method, transaction_id, paid_at = _settlement(rng, created_at, serial)
+        status, method, transaction_id, paid_at = _settlement(rng, created_at)
         yield Entry(
             shop_id=lease.shop_id,
             contract_id=lease.contract_id,
@@ -116,20 +114,25 @@ def _month(rng: Random, month: date, leases: list[Lease], clerk_ids: list[int], 
             paid_at=paid_at,
             recorded_by_id=clerk_id,
             created_at=created_at,
-            updated_at=paid_at or created_at,
+            updated_at=_recorded_at(rng, paid_at) if paid_at else created_at,
         )
 
 
-def _entry_times(first: date, days: int, count: int) -> Iterator[datetime]:
-    """Evenly spread over the office hours of the days: ever later, as numbers in books are."""
+def _entry_times(rng: Random, first: date, days: int, count: int) -> Iterator[datetime]:
+    """Spread over the office hours of the days: at odd moments, yet ever later, as numbers in books are."""
     hours = CLOSING - OPENING
     openings = [moment(first + timedelta(days=day), OPENING) for day in range(days)]
     for ordinal in range(count):
         day, rest = divmod(ordinal * days, count)
-        yield openings[day] + hours * rest / count
+        yield openings[day] + hours * (rest + days * rng.random()) / count
 
 
-def _settlement(rng: Random, created_at: datetime, serial: int) -> tuple[str, str, str, datetime | None]:
+def _recorded_at(rng: Random, paid_at: datetime) -> datetime:
+    """When a clerk found the payment on the account: within some hours."""
+    return paid_at + timedelta(seconds=20_000 * rng.random())
+
+
+def _settlement(rng: Random, created_at: datetime) -> tuple[str, str, str, datetime | None]:
     """Status, method, transaction number and time of the payment, which may not have come yet."""
     chance = rng.random()
     if chance < 0.01:
@@ -140,21 +143,22 @@ def _settlement(rng: Random, created_at: datetime, serial: int) -> tuple[str, st
     if chance > 0.98 and created_at > NOW - timedelta(days=365):
         return Status.OVERDUE.value if created_at + TERM_OF_PAYMENT < NOW else Status.UNPAID.value, "", "", None
     method = METHODS[int(rng.random() ** 2 * 4)]
-    return Status.PAID.value, method, _transaction_id(method, paid_at, serial), paid_at
+    return Status.PAID.value, method, _transaction_id(rng, method, paid_at), paid_at
 
 
-def _transaction_id(method: str, paid_at: datetime, serial: int) -> str:
+def _transaction_id(rng: Random, method: str, paid_at: datetime) -> str:
     """Numbers that look like those of the payment services, and can't be theirs."""
     day = f"{paid_at.year}{paid_at.month:02}{paid_at.day:02}"
+    number = rng.getrandbits(49)
     match method:
         case "WECHAT":
-            return f"4200000000{day}{serial:010}"
+            return f"42000{number % 10**5:05}{day}{number // 10**5:010}"
         case "ALIPAY":
-            return f"{day}22000000{serial:012}"
+            return f"{day}22001{number:015}"
         case "BANK_TRANSFER":
-            return f"BT{day}{serial:08}"
+            return f"BT{day}{number % 10**10:010}"
         case _:
-            return f"SJ{day}{serial:08}"
+            return f"SJ{day}{number % 10**8:08}"
 
 
 def _lease(contract: Contract) -> Lease:

@@ -7,7 +7,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ...models import BackupRecord
+from ...models import BackupLog, BackupRecord
 from ...services import BackupService
 from ..terminal import BackupCommand, size, split_names
 
@@ -43,7 +43,8 @@ class Command(BackupCommand):
                 "hash": record.file_hash,
             }
         )
-        left_out = record.logs.first().details["not_covered"]  # type: ignore[union-attr]
+        outcome = record.logs.get(operation=BackupLog.Operation.BACKUP, log_level=BackupLog.Level.SUCCESS)
+        left_out = outcome.details["not_covered"]
         if left_out and options["verbosity"] > 1:
             self.say(_("Not in it:"))
             for name, reason in left_out.items():

@@ -34,11 +34,12 @@ class Command(BackupCommand):
         if options["dry_run"] or not options["yes"]:
             plan = RestoreService().plan(record, chosen)
             self._show(plan)
+            if options["dry_run"]:
+                self.answer(self._facts(plan))
             if plan.refused:
                 raise ReferencesInTheWay(_("This restore would be refused."), plan.refused)
             if options["dry_run"]:
                 self.say(_("Nothing was changed."))
-                self.answer(self._facts(plan))
                 return
             self.confirm(_("Restore %(name)s now?") % {"name": record.backup_name})
         self._restore(record, chosen, not options["without_safety_backup"])
@@ -51,10 +52,10 @@ class Command(BackupCommand):
         self.say(_("%(name)s was restored.") % {"name": record.backup_name})
         for name, rows in statistics.items():
             self.say(f"  {name}: {rows}")
-        if safety:
-            taken = BackupRecord.objects.filter(trigger=BackupRecord.Trigger.SAFETY).first()
+        taken = BackupRecord.objects.filter(trigger=BackupRecord.Trigger.SAFETY).first() if safety else None
+        if taken is not None:
             self.say(_("What was replaced is in %(name)s.") % {"name": taken})
-        self.answer({"restored": record.backup_name, "statistics": statistics})
+        self.answer({"restored": record.backup_name, "statistics": statistics, "safety_backup": taken and str(taken)})
 
     def _show(self, plan: RestorePlan) -> None:
         for change in plan.plan.tables:

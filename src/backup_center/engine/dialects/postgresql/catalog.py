@@ -9,13 +9,13 @@ from django.utils.translation import gettext as _
 
 from ..base import Column, TableSpec
 
-# A table by its name as Django quotes it: oid, kind, whether we own it, whether row security hides rows from us.
-RELATION = """
-SELECT c.oid::int8, c.relkind::text, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS sql,
-       pg_has_role(c.relowner, 'USAGE') AS owned, c.relrowsecurity AND row_security_active(c.oid) AS hidden,
-       c.reltuples::int8 AS estimate
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.oid = to_regclass(%s)
+# Tables by their names as Django quotes them: oid, kind, name, whether we own it, whether row security hides rows from us.
+RELATIONS = """
+SELECT asked.name, c.oid::int8, c.relkind::text, quote_ident(n.nspname) || '.' || quote_ident(c.relname),
+       pg_has_role(c.relowner, 'USAGE'), c.relrowsecurity AND row_security_active(c.oid), c.reltuples::int8
+FROM unnest(%s::text[]) AS asked(name)
+JOIN pg_class c ON c.oid = to_regclass(asked.name)
+JOIN pg_namespace n ON n.oid = c.relnamespace
 """
 
 # All tables with rows of their own in the schemas that the connection searches (partitions belong to their parent).
@@ -28,26 +28,34 @@ ORDER BY c.relname
 
 # Stored columns with their types; generated ones are computed again by the database.
 COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, t.typname,
+SELECT a.attrelid::int8, a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, t.typname,
        a.atttypmod, t.typtype::text, coalesce(k.collname, ''), coalesce(k.collprovider::text, ''),
        coalesce(k.collisdeterministic, true), coalesce(k.collversion, '')
 FROM pg_attribute a
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_collation k ON k.oid = a.attcollation
-WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-ORDER BY a.attnum
+WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+ORDER BY a.attrelid, a.attnum
 """
 
-# Generators that belong to a column of the table: serial and identity.
+# Generators of a table's columns: identity, serial, or any sequence that a default draws from. The last value is NULL if
+# nothing was drawn yet.
 SEQUENCES = """
-SELECT a.attname, quote_ident(n.nspname) || '.' || quote_ident(s.relname), q.seqincrement
-FROM pg_depend d
-JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+SELECT DISTINCT a.attname, quote_ident(n.nspname) || '.' || quote_ident(s.relname), q.seqincrement, q.seqmax,
+       a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype), pg_sequence_last_value(s.oid)
+FROM (SELECT refobjid AS relation, refobjsubid AS number, objid AS sequence
+      FROM pg_depend
+      WHERE classid = 'pg_class'::regclass AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')
+      UNION ALL
+      SELECT f.adrelid, f.adnum, d.refobjid
+      FROM pg_attrdef f
+      JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid AND d.refclassid = 'pg_class'::regclass
+     ) g
+JOIN pg_class s ON s.oid = g.sequence AND s.relkind = 'S'
 JOIN pg_namespace n ON n.oid = s.relnamespace
 JOIN pg_sequence q ON q.seqrelid = s.oid
-JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-  AND d.refobjid = %s AND d.deptype IN ('a', 'i')
+JOIN pg_attribute a ON a.attrelid = g.relation AND a.attnum = g.number
+WHERE g.relation = %s
 """
 
 # Foreign keys out of or into the tables; those that a partition inherits are its parent's.
@@ -85,17 +93,20 @@ WHERE i.indrelid = %s AND i.indisvalid AND i.indisready AND NOT i.indisunique AN
 ORDER BY 1
 """
 
-# The host's triggers that would fire on these tables or their partitions.
+# The host's triggers and rules that would act on these tables or their partitions.
 TRIGGERS = """
-SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), quote_ident(t.tgname), t.tgenabled::text,
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), t.kind, quote_ident(t.name), t.enabled,
        pg_has_role(c.relowner, 'USAGE')
-FROM pg_trigger t
-JOIN pg_class c ON c.oid = t.tgrelid
+FROM (SELECT tgrelid AS relation, 'TRIGGER' AS kind, tgname AS name, tgenabled::text AS enabled
+      FROM pg_trigger WHERE NOT tgisinternal
+      UNION ALL
+      SELECT ev_class, 'RULE', rulename, ev_enabled::text FROM pg_rewrite WHERE ev_type <> '1') t
+JOIN pg_class c ON c.oid = t.relation
 JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
-  AND (t.tgrelid = ANY (%s)
-       OR t.tgrelid IN (SELECT p.relid FROM unnest(%s) AS u(o), pg_partition_tree(o::oid::regclass) p))
-ORDER BY 1, 2
+WHERE t.enabled <> 'D'
+  AND (t.relation = ANY (%s)
+       OR t.relation IN (SELECT p.relid FROM unnest(%s) AS u(o), pg_partition_tree(o::oid::regclass) p))
+ORDER BY 1, 2, 3
 """
 
 # Types whose equality is equality of bytes; all others are digested as text.
@@ -122,7 +133,7 @@ def regclass_text(table: str) -> str:
     return table if table.startswith('"') and table.endswith('"') else f'"{table}"'
 
 
-def why_not_plain(kind: str, hidden: bool) -> str:
+def why_not_plain(kind: str) -> str:
     """Why a relation is not backed up, or an empty string."""
     if kind in {"v", "m"}:
         return _("it is a view")
@@ -130,13 +141,11 @@ def why_not_plain(kind: str, hidden: bool) -> str:
         return _("it is a foreign table")
     if kind not in {"r", "p"}:
         return _("it is not a table")
-    if hidden:
-        return _("row security hides rows from this database user; use the owner or a user with BYPASSRLS")
     return ""
 
 
 def columns_of(
-    spec: TableSpec, rows: Sequence[tuple[object, ...]]
+    spec: TableSpec, rows: Sequence[Sequence[object]]
 ) -> tuple[tuple[Column, ...], dict[str, str], dict[str, str]]:
     """From the COLUMNS query: the columns, the keys' collations with versions, the digested expressions."""
     columns, collations, digested = [], {}, {}
@@ -146,5 +155,6 @@ def columns_of(
         if collation and name in spec.key:
             collations[column.name] = f"{collation}/{provider}/{version}"
         raw = kind == "b" and deterministic and (typname in DIGESTED_RAW or (typname == "numeric" and modifier != -1))
-        digested[column.name] = quote(column.name) + ("" if raw else "::text")
+        # Text under a collation that calls different texts equal would have equal digests too.
+        digested[column.name] = quote(column.name) + ("" if raw else '::text COLLATE "C"')
     return tuple(columns), collations, digested

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, ClassVar
@@ -26,6 +27,9 @@ SETTINGS = {
     "IntervalStyle": "postgres",
     "extra_float_digits": "1",
     "bytea_output": "hex",
+    "lc_monetary": "C",
+    "xmloption": "content",
+    "array_nulls": "on",
     "jit": "off",  # it costs more than it saves on our long, simple statements
 }
 LOCK_ATTEMPTS = 6
@@ -67,19 +71,28 @@ class PostgresConnection(Connection):
         return [name for (name,) in self.query(catalog.PLAIN_TABLES)]
 
     def describe(self, specs: Sequence[TableSpec]) -> tuple[list[LiveTable], dict[str, str]]:
+        """Raises ``Refused`` for tables of which we would see a part only."""
+        names = [catalog.regclass_text(spec.table) for spec in specs]
+        relations = {row[0]: row[1:] for row in self.query(catalog.RELATIONS, [names])}
+        columns: defaultdict[int, list[Sequence[Any]]] = defaultdict(list)
+        for oid, *column in self.query(catalog.COLUMNS, [[relation[0] for relation in relations.values()]]):
+            columns[oid].append(column)
         tables, missing = [], {}
-        for spec in specs:
-            rows = self.query(catalog.RELATION, [catalog.regclass_text(spec.table)])
-            reason = catalog.why_not_plain(rows[0][1], rows[0][4]) if rows else _("the database has no such table")
-            if reason:
+        for spec, name in zip(specs, names, strict=True):
+            if name not in relations:
+                missing[spec.label] = _("the database has no such table")
+                continue
+            oid, kind, sql, owned, hidden, estimate = relations[name]
+            if reason := catalog.why_not_plain(kind):
                 missing[spec.label] = reason
                 continue
-            oid, kind, sql, owned, _hidden, estimate = rows[0]
-            columns, collations, digested = catalog.columns_of(spec, self.query(catalog.COLUMNS, [oid]))
+            if hidden:
+                raise Refused(_hidden(sql))
+            found, collations, digested = catalog.columns_of(spec, columns[oid])
             extra = catalog.Relation(oid, kind, owned, estimate, digested)
             tables.append(
                 LiveTable(
-                    label=spec.label, table=spec.table, sql=sql, columns=columns, key=spec.key,
+                    label=spec.label, table=spec.table, sql=sql, columns=found, key=spec.key,
                     collations=collations, extra=extra,
                 )
             )  # fmt: skip
@@ -89,12 +102,8 @@ class PostgresConnection(Connection):
         return [constraint.foreign_key for constraint in replacing.constraints(self, tables)]
 
     def sequences(self, table: LiveTable) -> dict[str, int]:
-        found = {}
-        for column, sequence, _increment in self.query(catalog.SEQUENCES, [table.extra.oid]):
-            [(value, called)] = self.query(f"SELECT last_value, is_called FROM {sequence}")
-            if called:
-                found[column] = value
-        return found
+        rows = self.query(catalog.SEQUENCES, [table.extra.oid])
+        return {column: last for column, _sequence, _increment, _most, _counts, last in rows if last is not None}
 
     # Reading
 
@@ -151,16 +160,18 @@ class PostgresConnection(Connection):
         return []
 
     def raise_sequences(self, table: LiveTable, at_least: Mapping[str, int]) -> None:
-        for column, sequence, increment in self.query(catalog.SEQUENCES, [table.extra.oid]):
+        for column, sequence, increment, most, counts, _last in self.query(catalog.SEQUENCES, [table.extra.oid]):
             if increment < 0:
                 continue  # it counts down: what it handed out is not below any key of ours
-            [(highest,)] = self.query(f"SELECT max({catalog.quote(column)})::int8 FROM {reading.from_clause(table)}")
-            floor = max((value for value in (highest, at_least.get(column)) if value is not None), default=None)
+            found = [at_least.get(column)]
+            if counts:
+                found += self.query(f"SELECT max({catalog.quote(column)}) FROM {reading.from_clause(table)}")[0]
+            floor = max((value for value in found if value is not None), default=None)
             if floor is not None:
                 self.query(
-                    f"SELECT setval(%s::text::regclass, greatest(last_value, %s)) FROM {sequence}"
-                    " WHERE NOT is_called OR last_value < %s",
-                    [sequence, floor, floor],
+                    f"SELECT setval(%s::text::regclass, %s) FROM {sequence.replace('%', '%%')}"
+                    " WHERE last_value < %s OR (last_value = %s AND NOT is_called)",
+                    [sequence, *[min(floor, most)] * 3],
                 )
 
     def copy_in(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
@@ -173,10 +184,12 @@ class PostgresConnection(Connection):
         maps = [(load.table.names.index(column), mapping) for column, mapping in load.maps.items()]
         with failing_clearly(), self._session.cursor() as cursor, cursor.copy(statement) as copy:
             for body in load.bodies:
-                for row in orjson.loads(body):
-                    for index, mapping in maps:
+                rows = orjson.loads(body)
+                for index, mapping in maps:
+                    for row in rows:
                         row[index] = mapping[row[index]]
-                    copy.write_row(row)
+                if rows:
+                    copy.write(reading.to_copy(rows, escaped=b"\\" in body))
 
     def lock_fully(self, tables: Sequence[str]) -> None:
         """ACCESS EXCLUSIVE for the changes of structure; waits for readers that are still at it, a bounded time."""
@@ -210,16 +223,16 @@ class PostgresConnection(Connection):
         """BEGIN and the locks; tried again when a migration holds them or a table goes away in between."""
         for attempt in range(LOCK_ATTEMPTS):
             with failing_clearly():
-                tables, _missing = self.describe(specs)
+                tables = self._lockable(specs)
                 self._session.execute(f"BEGIN ISOLATION LEVEL {kind}")
                 try:
                     if self._role:
                         self._session.execute(f"SET LOCAL ROLE {catalog.quote(self._role)}")
-                    for name, value in SETTINGS.items():
-                        self._session.execute(f"SET LOCAL {name} = '{value}'")
+                    self._session.execute(
+                        "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in SETTINGS.items())
+                    )
                     if tables:
-                        names = ", ".join(reading.from_clause(table) for table in tables)
-                        self._session.execute(f"LOCK TABLE {names} IN {mode} MODE")
+                        self._session.execute(f"LOCK TABLE {', '.join(tables)} IN {mode} MODE")
                     return
                 except RETRIED as error:
                     self._session.execute("ROLLBACK")
@@ -229,6 +242,17 @@ class PostgresConnection(Connection):
                 except BaseException:
                     self._session.execute("ROLLBACK")
                     raise
+
+    def _lockable(self, specs: Sequence[TableSpec]) -> list[str]:
+        names = [catalog.regclass_text(spec.table) for spec in specs]
+        rows = self.query(catalog.RELATIONS, [names])
+        return [reading.named(row[3], row[2]) for row in rows if not catalog.why_not_plain(row[2])]
+
+
+def _hidden(table: str) -> str:
+    return _(
+        "Row security hides rows of %(table)s from this database user. Use the table's owner or a user with BYPASSRLS."
+    ) % {"table": table}
 
 
 def _locked(what: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import select
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import orjson
 import psycopg
@@ -22,14 +23,15 @@ from .catalog import Relation, quote
 # Control characters that COPY leaves bare and JSON forbids (tab and newline are COPY's own separators).
 BARE_CONTROL = bytes(code for code in range(32) if code not in (9, 10))
 ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
 def copy_statement(table: LiveTable) -> str:
-    """Everything in key order; the row's digest as a last column."""
+    """The row's digest and everything else, in key order."""
     columns = ", ".join(quote(name) for name in table.names)
     order = ", ".join(quote(name) for name in table.key)
-    return f"COPY (SELECT {columns}, {row_digest(table)} FROM {from_clause(table)} ORDER BY {order}) TO STDOUT"
+    return f"COPY (SELECT {row_digest(table)}, {columns} FROM {from_clause(table)} ORDER BY {order}) TO STDOUT"
 
 
 def row_digest(table: LiveTable) -> str:
@@ -38,69 +40,97 @@ def row_digest(table: LiveTable) -> str:
 
 
 def from_clause(table: LiveTable) -> str:
-    """A partitioned table means its partitions; a plain one never means the tables that inherit from it."""
     relation: Relation = table.extra
-    return table.sql if relation.kind == "p" else f"ONLY {table.sql}"
+    return named(table.sql, relation.kind)
+
+
+def named(sql: str, kind: str) -> str:
+    """A partitioned table means its partitions; a plain one never means the tables that inherit from it."""
+    return sql if kind == "p" else f"ONLY {sql}"
 
 
 def read_chunks(connection: psycopg.Connection, table: LiveTable) -> Iterator[RawChunk]:
-    keys = [table.names.index(name) for name in table.key]
+    keys = [table.names.index(name) + 1 for name in table.key]  # after the digest
+    pending: list[bytes] = []
+    with _copying(connection, copy_statement(table)) as session:
+        for lines in _batches(session):
+            # Never cut between equal keys: a "primary key" that a model only claims may repeat.
+            if pending and _key(pending[-1], keys) != _key(lines[0], keys):
+                yield _chunk(pending, keys)
+                pending = lines
+            else:
+                pending += lines
+        if pending:
+            yield _chunk(pending, keys)
+
+
+def _batches(session: pq.abc.PGconn) -> Iterator[list[bytes]]:
+    """COPY's lines, as many as make up a chunk. Straight from libpq: one call a row, one chunk in memory."""
     lines: list[bytes] = []
-    size = digest = 0
-    for row in copied_rows(connection, copy_statement(table)):
-        cut = row.rindex(b"\t")
-        line = row[:cut]
-        # Never cut between equal keys: a "primary key" that a model only claims may repeat.
-        if (len(lines) >= CHUNK_ROWS or size >= CHUNK_BYTES) and _key(line, keys) != _key(lines[-1], keys):
-            yield _chunk(lines, keys, digest)
-            lines, size, digest = [], 0, 0
-        lines.append(line)
-        size += cut
-        digest += int(row[cut + 1 :])
+    size = 0
+    while True:
+        length, data = session.get_copy_data(1)
+        if length > 0:
+            lines.append(bytes(data))
+            size += length
+            if size >= CHUNK_BYTES or len(lines) >= CHUNK_ROWS:
+                yield lines
+                lines, size = [], 0
+        elif length == 0:
+            select.select([session.socket], [], [])
+            session.consume_input()
+        else:
+            break
     if lines:
-        yield _chunk(lines, keys, digest)
+        yield lines
 
 
-def copied_rows(connection: psycopg.Connection, statement: str) -> Iterator[bytes]:
-    """COPY's lines, straight from libpq: one Python call a row, one row in memory."""
+@contextmanager
+def _copying(connection: psycopg.Connection, statement: str) -> Iterator[pq.abc.PGconn]:
+    """A COPY under way; one that is left early is cancelled, so that the session stays usable."""
     session = connection.pgconn
     session.send_query(statement.encode())
     session.flush()
     result = session.get_result()
     if result is None or result.status != pq.ExecStatus.COPY_OUT:
         _raise(connection, result)
-    finished = False
     try:
-        while True:
-            length, data = session.get_copy_data(1)
-            if length > 0:
-                yield bytes(data)
-            elif length == 0:
-                select.select([session.socket], [], [])
-                session.consume_input()
-            else:
-                break
-        finished = True
-    finally:
-        if not finished:
-            session.get_cancel().cancel()
-            while session.get_copy_data(0)[0] > 0:
-                pass
-        error = None
-        while (result := session.get_result()) is not None:
-            error = result if result.status == pq.ExecStatus.FATAL_ERROR else error
-        if finished and error is not None:
-            _raise(connection, error)
+        yield session
+    except BaseException:
+        session.get_cancel().cancel()
+        while session.get_copy_data(0)[0] > 0:
+            pass
+        _last_result(session)
+        raise
+    error = _last_result(session)
+    if error is not None:
+        _raise(connection, error)
 
 
-def to_json(lines: list[bytes]) -> bytes:
-    """COPY's lines (without their newlines) as a JSON array of arrays of strings and nulls."""
-    text = b"\n".join(lines)
+def _last_result(session: pq.abc.PGconn) -> pq.abc.PGresult | None:
+    """Read the session free; the error that it ended with, if it did."""
+    error = None
+    while (result := session.get_result()) is not None:
+        if result.status == pq.ExecStatus.FATAL_ERROR:
+            error = result
+    return error
+
+
+def to_json(text: bytes) -> bytes:
+    """COPY's lines as a JSON array of arrays of strings and nulls."""
     if b"\\v" in text or len(text.translate(None, BARE_CONTROL)) != len(text):
-        return orjson.dumps([[unescape(value) for value in line.split(b"\t")] for line in lines])
+        return orjson.dumps([[unescape(value) for value in line.split(b"\t")] for line in text[:-1].split(b"\n")])
     text = text.replace(b'"', b'\\"').replace(b"\t", b'","').replace(b"\n", b'"],["')
     # A bare \N is COPY's NULL; inside a value a backslash is always doubled or part of another escape.
-    return b"".join((b'[["', text, b'"]]')).replace(b'"\\N"', b"null")
+    return b"".join((b'[["', text[:-3], b"]")).replace(b'"\\N"', b"null")
+
+
+def to_copy(rows: list[list[str | None]], *, escaped: bool) -> str:
+    """The way back. ``escaped``: their JSON had a backslash, so COPY's text may need some too."""
+    if escaped:
+        rows = [[value and value.translate(COPY_ESCAPES) for value in row] for row in rows]
+    lines = ["\t".join(["\\N" if value is None else value for value in row]) for row in rows]
+    return "\n".join(lines) + "\n"
 
 
 def unescape(value: bytes) -> str | None:
@@ -111,13 +141,18 @@ def unescape(value: bytes) -> str | None:
 
 
 def _key(line: bytes, keys: list[int]) -> list[bytes]:
-    fields = line.split(b"\t")
+    fields = line[:-1].split(b"\t")
     return [fields[index] for index in keys]
 
 
-def _chunk(lines: list[bytes], keys: list[int], digest: int) -> RawChunk:
-    last = [unescape(value) for value in _key(lines[-1], keys)]
-    return RawChunk(body=to_json(lines), rows=len(lines), last=last, digest=digest)
+def _chunk(lines: list[bytes], keys: list[int]) -> RawChunk:
+    parts = [line.partition(b"\t") for line in lines]
+    return RawChunk(
+        body=to_json(b"".join([values for _digest, _tab, values in parts])),
+        rows=len(lines),
+        last=[unescape(value) for value in _key(lines[-1], keys)],
+        digest=sum([int(digest) for digest, _tab, _values in parts]),
+    )
 
 
 def _raise(connection: psycopg.Connection, result: pq.abc.PGresult | None) -> None:

@@ -110,8 +110,8 @@ def replacing(connection: PostgresConnection, loads: Sequence[Load]) -> Iterator
         _build_index(connection, table, row)
     for key in keys:
         _add_key(connection, key)
-    for trigger_table, name, enabled in triggers:
-        connection.execute(f"ALTER TABLE ONLY {trigger_table} {MODES[enabled]} TRIGGER {name}")
+    for statement in triggers:
+        connection.execute(statement)
 
 
 def _empty(connection: PostgresConnection, loads: Sequence[Load], whole: Sequence[Load]) -> None:
@@ -138,18 +138,20 @@ def _load(connection: PostgresConnection, load: Load) -> None:
     )
 
 
-def _disable_triggers(connection: PostgresConnection, loads: Sequence[Load]) -> list[tuple[str, str, str]]:
+def _disable_triggers(connection: PostgresConnection, loads: Sequence[Load]) -> list[str]:
+    """Triggers and rules; returns the statements that put each one back into the state that it was in."""
     oids = [load.table.extra.oid for load in loads]
     triggers = connection.query(catalog.TRIGGERS, [oids, oids])
-    for table, name, _enabled, owned in triggers:
+    for table, kind, name, _enabled, owned in triggers:
         if not owned:
             raise Refused(
-                _("%(table)s belongs to another database user, and its trigger %(name)s would fire.")
-                % {"table": table, "name": name}
+                _("%(table)s belongs to another database user, and its %(kind)s %(name)s would act.")
+                % {"table": table, "kind": kind.lower(), "name": name}
             )
-    for table in sorted({row[0] for row in triggers}):
-        connection.execute(f"ALTER TABLE ONLY {table} DISABLE TRIGGER USER")
-    return [(table, name, enabled) for table, name, enabled, _owned in triggers]
+        connection.execute(f"ALTER TABLE ONLY {table} DISABLE {kind} {name}")
+    return [
+        f"ALTER TABLE ONLY {table} {MODES[enabled]} {kind} {name}" for table, kind, name, enabled, _owned in triggers
+    ]
 
 
 def _drop_indexes(connection: PostgresConnection, table: LiveTable) -> list[tuple[LiveTable, tuple[Any, ...]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -62,25 +62,30 @@ def _table(session: sqlite3.Connection, spec: TableSpec, name: str) -> LiveTable
 
 
 def foreign_keys(session: sqlite3.Connection, tables: Sequence[LiveTable]) -> list[ForeignKey]:
-    wanted = {table.sql.lower() for table in tables}
+    wanted = {table.sql for table in tables}
+    plain = plain_tables(session)
+    spelled = {name.lower(): name for name in plain}
     return [
         key
-        for name, kind, sql in _objects(session)
-        if kind == "table" and not _is_virtual(sql)
-        for key in _keys_of(session, name)
-        if key.child.lower() in wanted or key.parent.lower() in wanted
+        for name in plain
+        for key in _keys_of(session, name, spelled)
+        if key.child in wanted or key.parent in wanted
     ]
 
 
-def _keys_of(session: sqlite3.Connection, child: str) -> Iterator[ForeignKey]:
+def _keys_of(session: sqlite3.Connection, child: str, spelled: Mapping[str, str]) -> Iterator[ForeignKey]:
+    """Names as the tables spell them: a key may write them in another case. One to a table that isn't there is none."""
     rows = session.execute(f"PRAGMA foreign_key_list({quote(child)})").fetchall()
     for number in sorted({row[0] for row in rows}):
         own = sorted((row for row in rows if row[0] == number), key=lambda row: row[1])
-        parent = own[0][2]
-        targets = [row[4] for row in own]
-        if None in targets:  # a key without columns means the parent's primary key
-            info = session.execute(f"PRAGMA table_info({quote(parent)})").fetchall()
-            targets = [row[1] for row in sorted(info, key=lambda row: row[5]) if row[5]]
+        parent = spelled.get(own[0][2].lower())
+        if parent is None:
+            continue
+        info = session.execute(f"PRAGMA table_info({quote(parent)})").fetchall()
+        targets = [row[1] for row in sorted(info, key=lambda row: row[5]) if row[5]]
+        if own[0][4] is not None:  # a key without columns means the parent's primary key
+            columns = {row[1].lower(): row[1] for row in info}
+            targets = [columns[row[4].lower()] for row in own]
         yield ForeignKey(
             name=f"{child}.{','.join(row[3] for row in own)}",
             child=quote(child),

@@ -128,11 +128,11 @@ class SqliteConnection(Connection):
     def check_references(self, tables: Sequence[LiveTable]) -> list[str]:
         keys = self.foreign_keys(tables)
         with failing_clearly():
-            found = replacing.dangling(self._session, tables, keys)
+            found = replacing.dangling(self._session, keys)
         if found:
-            found -= self._dangling_before(tables, keys)
+            found -= self._dangling_before(keys)
         return [
-            _("%(child)s, row %(row)s, refers to a row of %(parent)s that does not exist.")
+            _("%(child)s refers to %(row)s of %(parent)s, which does not exist.")
             % {"child": child, "row": row, "parent": parent}
             for child, row, parent in sorted(found)
         ]
@@ -150,13 +150,13 @@ class SqliteConnection(Connection):
         session.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         return session
 
-    def _dangling_before(self, tables: Sequence[LiveTable], keys: Sequence[ForeignKey]) -> set[tuple[str, str, str]]:
+    def _dangling_before(self, keys: Sequence[ForeignKey]) -> set[tuple[str, str, str]]:
         """The same check on what is committed, through a second connection: our own changes are not visible there."""
         # A database that lets nobody read now (no WAL) leaves the answer empty: all that was found counts as new.
         with suppress(sqlite3.OperationalError):
             other = self._open(self._path)
             try:
-                return replacing.dangling(other, tables, keys)
+                return replacing.dangling(other, keys)
             finally:
                 other.close()
         return set()

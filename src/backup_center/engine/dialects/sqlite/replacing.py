@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import orjson
 from django.utils.translation import gettext as _
@@ -69,16 +70,23 @@ def _rows(load: Load) -> Iterator[list[object]]:
         yield from rows
 
 
-def dangling(
-    session: sqlite3.Connection, tables: Sequence[LiveTable], keys: Sequence[ForeignKey]
-) -> set[tuple[str, str, str]]:
-    """References that point to nothing: child table, its row, parent table."""
-    names = {table.sql for table in tables} | {key.child for key in keys}
-    return {
-        (child, str(rowid), parent)
-        for name in sorted(names)
-        for child, rowid, parent, _number in session.execute(f"PRAGMA foreign_key_check({name})")
-    }
+def dangling(session: sqlite3.Connection, keys: Sequence[ForeignKey]) -> set[tuple[str, str, str]]:
+    """References that point to nothing: child table, what it refers to, parent table.
+
+    Not by ``PRAGMA foreign_key_check``, which names rows by numbers that a restore may change, or not at all.
+    """
+    return {(key.child, ", ".join(map(str, row)), key.parent) for key in keys for row in _pointing_nowhere(session, key)}
+
+
+def _pointing_nowhere(session: sqlite3.Connection, key: ForeignKey) -> list[tuple[Any, ...]]:
+    columns = [f"c.{catalog.quote(name)}" for name in key.columns]
+    filled = " AND ".join(f"{column} IS NOT NULL" for column in columns)
+    pairs = zip(key.parent_columns, columns, strict=True)
+    same = " AND ".join(f"p.{catalog.quote(name)} = {column}" for name, column in pairs)
+    return session.execute(
+        f"SELECT DISTINCT {', '.join(columns)} FROM {key.child} c"
+        f" WHERE {filled} AND NOT EXISTS (SELECT 1 FROM {key.parent} p WHERE {same})"
+    ).fetchall()
 
 
 def raise_generator(session: sqlite3.Connection, table: LiveTable, at_least: int | None) -> None:

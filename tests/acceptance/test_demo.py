@@ -1,0 +1,120 @@
+"""``make demo``, as a newcomer sees it: a child process in a folder of its own."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from django.conf import settings
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DEMO = [sys.executable, str(ROOT / "scripts" / "demo.py")]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(settings.ON_POSTGRESQL, reason="it has a SQLite database of its own: once is enough"),
+]
+
+
+@pytest.fixture
+def surroundings(tmp_path: Path) -> dict[str, str]:
+    # Its DATABASE_URL must not matter: nobody's own database is played with.
+    ours = {"DEMO_DIR": str(tmp_path / "demo"), "DATABASE_URL": "postgres://nobody@nowhere.invalid/none"}
+    return {**os.environ, "LC_ALL": "", "LANG": "en_US.UTF-8", "SERVE": "no", "PYTHONIOENCODING": "utf-8"} | ours
+
+
+def run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        DEMO, env=environment, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=120, check=False
+    )
+
+
+def taken_port() -> socket.socket:
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    return listener
+
+
+def test_every_row_is_back_after_the_bad_night(surroundings):
+    done = run(surroundings)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    before, spoilt, restored = re.findall(r"^   (?:before|spoilt|restored) +([0-9a-f]{64})$", done.stdout, re.MULTILINE)
+    assert before == restored != spoilt
+    assert "rows are back" in done.stdout
+    folder = Path(surroundings["DEMO_DIR"])
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert len(list((folder / "backups").glob("*.tar.gz"))) == 2  # the backup, and the safety backup of the restore
+
+
+def test_it_speaks_chinese_where_the_terminal_does(surroundings):
+    done = run(surroundings | {"LANG": "zh_CN.UTF-8"})
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "都回来了" in done.stdout
+    assert "rows" not in done.stdout
+
+
+def test_a_taken_port_is_told_before_the_work_begins(surroundings):
+    with taken_port() as listener:
+        port = listener.getsockname()[1]
+        done = run(surroundings | {"SERVE": "", "PORT": str(port)})
+
+    assert done.returncode == 1
+    assert f"Port {port} can't be used" in done.stderr
+    assert not Path(surroundings["DEMO_DIR"]).exists()
+
+
+def test_a_folder_that_no_demo_has_made_is_left_alone(surroundings):
+    folder = Path(surroundings["DEMO_DIR"])
+    folder.mkdir()
+    (folder / "diary.txt").write_text("dear diary")
+
+    done = run(surroundings)
+
+    assert done.returncode == 1
+    assert "holds something else" in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["diary.txt"]
+
+
+def test_the_site_answers_until_ctrl_c(surroundings):
+    with taken_port() as listener:
+        port = listener.getsockname()[1]
+    demo = subprocess.Popen(
+        DEMO, env=surroundings | {"SERVE": "", "PORT": str(port)}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert "password" in page(f"http://127.0.0.1:{port}/", demo)
+        second = run(surroundings)
+        assert second.returncode == 1
+        assert "A demo is running" in second.stderr
+        os.killpg(demo.pid, signal.SIGINT)  # as a terminal does
+        assert demo.wait(30) == 0
+    finally:
+        if demo.poll() is None:
+            os.killpg(demo.pid, signal.SIGKILL)
+            demo.wait()
+    with pytest.raises(URLError):
+        urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+
+
+def page(url: str, demo: subprocess.Popen[bytes]) -> str:
+    """The page, as soon as somebody serves it."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            with urlopen(url, timeout=5) as answer:  # noqa: S310  # ours
+                return answer.read().decode()
+        except OSError:
+            assert demo.poll() is None, "the demo ended before it served anything"
+            assert time.monotonic() < deadline
+            time.sleep(0.3)

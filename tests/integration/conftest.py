@@ -1,0 +1,89 @@
+"""A small zoo whose backups have several chunks, for tests that need many backups of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import pytest
+from django.db import connection, connections
+
+from backup_center import registry
+from backup_center.models import BackupRecord
+from tests.conftest import raw_rows
+from tests.zoo.models import Animal, Keeper
+
+ANIMALS = 1200
+
+
+class SmallZoo:
+    """Three tables of the zoo, and what can happen to them."""
+
+    def __init__(self, vault: Path) -> None:
+        self.vault = vault
+        keepers = Keeper.objects.bulk_create(Keeper(name=f"keeper {number}") for number in range(3))
+        Animal.objects.bulk_create(
+            Animal(name=f"猫 {number}", keeper=keepers[number % 3], weight=number) for number in range(ANIMALS)
+        )
+        Animal.objects.first().friends.add(Animal.objects.last())
+
+    def rows(self) -> list[list[tuple[object, ...]]]:
+        return [raw_rows(model._meta.db_table) for model in (Keeper, Animal, Animal.friends.through)]
+
+    def spoil(self) -> None:
+        """What a restore is for."""
+        Animal.objects.filter(weight__lt=700).update(name="?")
+        Animal.objects.filter(weight__gt=1000).delete()
+
+    def files(self) -> set[str]:
+        return {path.name for path in self.vault.iterdir()} if self.vault.exists() else set()
+
+    def forget(self, *, but: BackupRecord) -> None:
+        """Leave one backup, so that the next look is at few."""
+        for record in BackupRecord.objects.exclude(pk=but.pk):
+            record.delete()
+        for path in self.vault.iterdir():
+            if not path.name.startswith(but.backup_name + "."):
+                path.unlink()
+
+
+@pytest.fixture
+def small_zoo(transactional_db, backup_dir, settings, monkeypatch) -> SmallZoo:
+    settings.BACKUP_DATA_TYPES = {
+        "ZOO": {"label": "Animals", "models": ["zoo.Keeper", "zoo.Animal"], "stats": "animals"},
+    }
+    # Neither models nor settings change within a test, and finding them anew would take most of its time.
+    for name in ("covered_models", "data_types"):
+        monkeypatch.setattr(registry, name, cache(getattr(registry, name)))
+    return SmallZoo(backup_dir)
+
+
+@pytest.fixture
+def database_folder() -> Path:
+    """Where the SQLite database is."""
+    return Path(connection.settings_dict["NAME"]).parent
+
+
+@pytest.fixture
+def in_journal_mode():
+    """Run a block with the SQLite database in another journal mode; afterwards it is in WAL again."""
+
+    @contextmanager
+    def switched(mode: str) -> Iterator[None]:
+        options = connection.settings_dict["OPTIONS"]
+        usual = options["init_command"]
+        _reconnect(options, f"PRAGMA journal_mode={mode}")
+        try:
+            yield
+        finally:
+            _reconnect(options, usual)
+
+    return switched
+
+
+def _reconnect(options: dict[str, str], init_command: str) -> None:
+    options["init_command"] = init_command
+    connections.close_all()
+    connection.ensure_connection()

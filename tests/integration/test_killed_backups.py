@@ -1,0 +1,102 @@
+"""Backups that are killed (reliability 1): complete or invisible, and the next run cleans up."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.db import connection
+
+from backup_center.models import BackupLog, BackupRecord
+from tests.integration.killing import choose, kill_at, let_the_lease_expire, steps_of
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+Status = BackupRecord.Status
+AT_FILES = re.compile("open|write|half a write|fsync|rename|remove|mkdir")
+SIDECAR = ".manifest.json"
+
+
+@pytest.fixture
+def killed_at(small_zoo, backups):
+    """Kill a backup at each of these steps, and look at what the next run makes of it. The last one is returned."""
+    first = backups.create_backup()
+
+    def kill_and_look(choose_steps, work=backups.create_backup) -> list[str]:
+        labels = steps_of(work)
+        steps = choose_steps(labels)
+        for step in steps:
+            kill_at(step, work)
+            look_at_what_is_left(small_zoo, backups, f"killed at step {step}, {labels[step]}")
+            small_zoo.forget(but=first)
+        return [labels[step] for step in steps]
+
+    yield kill_and_look
+    before = small_zoo.rows()
+    small_zoo.spoil()
+    from backup_center.services import RestoreService
+
+    RestoreService().restore_from_backup(first)
+    assert small_zoo.rows() == before
+
+
+def look_at_what_is_left(small_zoo, backups, when) -> None:
+    """The next backup works, and settles the killed one: kept if its sidecar is there, else gone but for its record."""
+    files = small_zoo.files()
+    dead = {r: r.backup_name + SIDECAR in files for r in BackupRecord.objects.filter(status=Status.RUNNING)}
+    let_the_lease_expire()
+
+    backups.create_backup()
+
+    for record, complete in dead.items():
+        record.refresh_from_db()
+        assert record.status == (Status.SUCCESS if complete else Status.FAILED), when
+        assert complete or "interrupted" in record.error_message, when
+    good = BackupRecord.objects.filter(status=Status.SUCCESS)
+    assert small_zoo.files() == {name for r in good for name in (r.file_path, r.backup_name + SIDECAR)}, when
+    for record in good:
+        assert backups.verify_backup(record, deep=True) == [], when
+    for record in BackupRecord.objects.all():
+        assert record.logs.filter(operation=BackupLog.Operation.BACKUP).count() == 1, when
+
+
+def test_killed_at_every_step_that_touches_a_file(killed_at):
+    killed = killed_at(lambda labels: [n for n, label in enumerate(labels) if AT_FILES.match(label)])
+
+    assert len(killed) >= 20
+    assert {"write", "half a write", "fsync", "rename ….tar.gz.partial", "rename ….manifest.json.partial"} <= {*killed}
+
+
+def test_killed_at_statements(killed_at):
+    killed_at(lambda labels: choose(labels, 25, seed=1))
+
+
+def test_killed_again_while_what_was_killed_is_settled(killed_at, small_zoo, backups):
+    """The run that cleans up is killed too: the third one finds everything that the second did not finish."""
+
+    def killed_halfway() -> None:
+        labels = steps_of_first
+        kill_at(labels.index("rename ….manifest.json.partial"), backups.create_backup)
+        let_the_lease_expire()
+
+    steps_of_first = steps_of(backups.create_backup)
+    killed_halfway()
+    labels = steps_of(backups.create_backup)
+    removing = [number for number, label in enumerate(labels) if label.startswith("remove")]
+    assert len(removing) >= 4
+    for step in [*removing, *range(removing[-1] + 1, removing[-1] + 8)]:
+        small_zoo.forget(but=BackupRecord.objects.earliest("sequence"))
+        killed_halfway()
+        kill_at(step, backups.create_backup)
+        look_at_what_is_left(small_zoo, backups, f"the cleaning run was killed at step {step}, {labels[step]}")
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="Only SQLite copies pages, in other journal modes than WAL.")
+def test_killed_while_the_pages_of_a_database_without_wal_are_copied(killed_at, in_journal_mode, database_folder):
+    with in_journal_mode("DELETE"):
+        killed = killed_at(
+            lambda labels: [n for n, label in enumerate(labels) if "backup-copy" in label] + choose(labels, 6, seed=2)
+        )
+
+    assert any("backup-copy" in label for label in killed)
+    assert [path.name for path in database_folder.glob("*.backup-copy*")] == []

@@ -1,0 +1,106 @@
+"""Restores that are killed (reliability 4): the target is wholly old or wholly new, and the log says which."""
+
+from __future__ import annotations
+
+import pytest
+
+from backup_center.models import BackupLog, BackupRecord, Installation
+from tests.integration.killing import choose, kill_at, let_the_lease_expire, steps_of
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+Level = BackupLog.Level
+GUARD = 'UPDATE "backup_installation" SET committed = fencing WHERE i'  # the last statement before COMMIT
+
+
+@pytest.fixture
+def killed_restores(small_zoo, backups, restores):
+    """Kill a restore at chosen steps, each time of spoiled tables; for each, whether it was committed."""
+    good = small_zoo.rows()
+    record = backups.create_backup()
+    small_zoo.spoil()
+    spoiled = small_zoo.rows()
+
+    def work() -> None:
+        restores.restore_from_backup(record)
+
+    def kill_and_look(choose_steps) -> dict[str, bool]:
+        labels = steps_of(work)
+        small_zoo.spoil()
+        outcomes = {}
+        for step in choose_steps(_while_it_holds_the_lease(labels)):
+            small_zoo.forget(but=record)
+            BackupLog.objects.all().delete()
+            when = f"killed at step {step}, {labels[step]}"
+
+            kill_at(step, work)
+
+            found = small_zoo.rows()
+            assert found in (good, spoiled), when
+            look_at_the_next_run(backups, found == good, when)
+            if found == good:
+                small_zoo.spoil()
+                assert small_zoo.rows() == spoiled
+            outcomes[labels[step]] = found == good
+        return outcomes
+
+    yield kill_and_look
+    work()
+    assert small_zoo.rows() == good
+
+
+def _while_it_holds_the_lease(labels: list[str]) -> list[str]:
+    release = max(number for number, label in enumerate(labels) if label.startswith('UPDATE "backup_installation"'))
+    return labels[: release + 1]
+
+
+def look_at_the_next_run(backups, committed: bool, when: str) -> None:
+    """The next run works, keeps a safety backup that is whole, and writes the restore's true outcome into the log."""
+    left = Installation.objects.get()
+    assert not left.holder or (left.committed == left.fencing) == committed, when
+    let_the_lease_expire()
+
+    backups.create_backup()
+
+    outcomes = list(BackupLog.objects.filter(operation=BackupLog.Operation.RESTORE).values_list("log_level", "message"))
+    if committed:
+        assert [level for level, _ in outcomes] == [Level.WARNING], when
+        assert "complete" in outcomes[0][1], when
+    else:
+        began = left.operation == "restore" and left.holder != ""
+        assert [level for level, _ in outcomes] == [Level.ERROR] * began, when
+        assert all("nothing was changed" in message for _, message in outcomes), when
+    assert not BackupRecord.objects.exclude(status__in=["SUCCESS", "FAILED"]).exists(), when
+    for record in BackupRecord.objects.filter(status="SUCCESS"):
+        assert backups.verify_backup(record, deep=True) == [], when
+
+
+def test_killed_around_commit(killed_restores):
+    """The step after COMMIT is the moment right after it: each is noted before it happens."""
+
+    def around_commit(labels: list[str]) -> list[int]:
+        guard = next(number for number, label in enumerate(labels) if label.startswith(GUARD))
+        last = max(number for number in range(guard, guard + 3) if labels[number].startswith("COMMIT"))
+        return list(range(guard - 2, last + 3))
+
+    outcomes = killed_restores(around_commit)
+
+    assert outcomes.pop("COMMIT sent", True)
+    assert list(outcomes.values()) == [False, False, False, False, True, True]
+    assert list(outcomes)[2:4] == [GUARD, "COMMIT"]
+
+
+def test_killed_at_every_step_of_its_safety_backup_that_touches_a_file(killed_restores):
+    def at_files(labels: list[str]) -> list[int]:
+        kinds = ("open …", "half a write", "fsync", "rename")
+        return [number for number, label in enumerate(labels) if label.startswith(kinds)]
+
+    outcomes = killed_restores(at_files)
+
+    assert set(outcomes.values()) == {False}
+    assert {"rename ….tar.gz.partial", "open ….manifest.json.partial", "rename ….manifest.json.partial"} <= {*outcomes}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_at_statements(killed_restores, seed):
+    killed_restores(lambda labels: choose(labels, 22, seed))

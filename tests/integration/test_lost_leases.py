@@ -1,0 +1,176 @@
+"""Who holds the lease may die or be suspended (reliability 21): others take over, and the ex-holder commits nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.db.models.functions import Now
+
+from backup_center.engine.errors import Busy, LeaseLost
+from backup_center.models import BackupLog, BackupRecord, Installation
+from backup_center.services.lease import hold
+from tests.integration.killing import Child, choose, let_the_lease_expire, steps_of, stop_at, suspend_self
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Status = BackupRecord.Status
+SIDECAR = ".manifest.json"
+ON_SQLITE = connection.vendor == "sqlite"
+only_postgresql = pytest.mark.skipif(ON_SQLITE, reason="Beside SQLite a suspended holder keeps its lock on the file.")
+only_sqlite = pytest.mark.skipif(not ON_SQLITE, reason="Only beside SQLite the lease is a lock on a file.")
+
+
+def under_the_lease(labels: list[str]) -> range:
+    """The steps between taking the lease and giving it back."""
+    at = [number for number, label in enumerate(labels) if label.startswith('UPDATE "backup_installation" SET "')]
+    return range(at[0] + 1, at[-1])
+
+
+@only_postgresql
+@pytest.mark.slow
+def test_a_backup_suspended_anywhere_keeps_nothing_that_its_successor_did_not_keep(small_zoo, backups):
+    first = backups.create_backup()
+    labels = steps_of(backups.create_backup)
+    small_zoo.forget(but=first)
+    possible = under_the_lease(labels)
+    seeded = [step for step in choose(labels, 16, seed=3) if step in possible]
+    renames = [number for number, label in enumerate(labels) if label.startswith("rename")]
+    for step in {*seeded, *renames, *(number + 1 for number in renames), possible[-1]}:
+        when = f"suspended at step {step}, {labels[step]}"
+        suspended = stop_at(step, backups.create_backup)
+        let_the_lease_expire()
+
+        successor = backups.create_backup()
+        code = suspended.resume()
+
+        kept = BackupRecord.objects.exclude(pk__in=[first.pk, successor.pk]).filter(status=Status.SUCCESS)
+        assert code == (0 if kept else LeaseLost.exit_code), when
+        assert not BackupRecord.objects.filter(status=Status.RUNNING).exists(), when
+        good = [first, successor, *kept]
+        assert small_zoo.files() == {name for r in good for name in (r.file_path, r.backup_name + SIDECAR)}, when
+        assert [finding for r in good for finding in backups.verify_backup(r, deep=True)] == [], when
+        small_zoo.forget(but=first)
+
+
+@only_postgresql
+@pytest.mark.slow
+def test_a_restore_suspended_before_its_commit_changes_nothing_after_it_lost_the_lease(small_zoo, backups, restores):
+    record = backups.create_backup()
+    small_zoo.spoil()
+    spoiled = small_zoo.rows()
+    labels = steps_of(lambda: restores.restore_from_backup(record))
+    guard = labels.index(next(label for label in labels if label.startswith('UPDATE "backup_installation" SET com')))
+    possible = range(under_the_lease(labels)[0], guard + 1)
+    for step in {*(step for step in choose(labels, 12, seed=4) if step in possible), guard}:
+        small_zoo.spoil()
+        when = f"suspended at step {step}, {labels[step]}"
+        suspended = stop_at(step, lambda: restores.restore_from_backup(record))
+        let_the_lease_expire()
+
+        successor = backups.create_backup()
+
+        assert suspended.resume() == LeaseLost.exit_code, when
+        assert small_zoo.rows() == spoiled, when
+        assert backups.verify_backup(successor, deep=True) == [], when
+        assert not BackupRecord.objects.filter(status=Status.RUNNING).exists(), when
+        small_zoo.forget(but=record)
+
+
+@only_postgresql
+def test_a_restore_suspended_in_its_commit_cannot_be_overtaken(small_zoo, backups, restores):
+    """It is past its last look at the lease: others are told so, rather than left to wait or to think it dead."""
+    rows, record = small_zoo.rows(), backups.create_backup()
+    small_zoo.spoil()
+    labels = steps_of(lambda: restores.restore_from_backup(record))
+    small_zoo.spoil()
+    suspended = stop_at(labels.index("COMMIT sent") - 1, lambda: restores.restore_from_backup(record))
+    let_go = time.monotonic()
+
+    with pytest.raises(Busy, match="restore"):
+        backups.create_backup()
+
+    assert time.monotonic() - let_go < 5
+    assert suspended.resume() == 0
+    assert small_zoo.rows() == rows
+
+
+@only_postgresql
+def test_a_dead_holder_is_waited_for_until_its_lease_ends(small_zoo, backups):
+    Child(lambda: backups.create_backup(progress=suspend_self)).wait_until_stopped().kill()
+
+    with pytest.raises(Busy):
+        backups.create_backup()
+    let_the_lease_expire()
+
+    assert backups.verify_backup(backups.create_backup()) == []
+
+
+@only_sqlite
+def test_a_suspended_holder_keeps_its_lock_and_a_dead_one_does_not(small_zoo, backups, restores):
+    rows, record = small_zoo.rows(), backups.create_backup()
+    small_zoo.spoil()
+    for work in (
+        lambda: backups.create_backup(progress=suspend_self),
+        lambda: restores.restore_from_backup(record, progress=suspend_self),
+    ):
+        suspended = Child(work).wait_until_stopped()
+        Installation.objects.filter(pk=0).update(holder="")  # the row decides nothing here
+        with pytest.raises(Busy):
+            backups.create_backup()
+        suspended.kill()
+        assert backups.verify_backup(backups.create_backup()) == []
+
+    restores.restore_from_backup(record)
+    assert small_zoo.rows() == rows
+
+
+def test_a_process_id_that_was_given_to_somebody_else_means_nothing(small_zoo, backups):
+    """The dead holder's number is now ours, who are alive: still the lease is free, and what it did is settled."""
+    backups.create_backup()
+    token = f"{socket.gethostname()}:{os.getpid()}:deadbeef"
+    Installation.objects.update(holder=token, operation="restore", details={"database": "default"}, heartbeat_at=Now())
+    let_the_lease_expire()
+
+    backups.create_backup()
+
+    assert "nothing was changed" in BackupLog.objects.get(operation=BackupLog.Operation.RESTORE).message
+    assert Installation.objects.get().holder == ""
+
+
+def test_a_holder_at_work_gives_signs_of_life(small_zoo):
+    with hold("backup") as lease:
+        before = Installation.objects.get().heartbeat_at
+        lease.report("zoo.animal", 7, 9)
+        time.sleep(1.2)
+        if ON_SQLITE:
+            seen = json.loads(Path(connection.settings_dict["NAME"] + ".backup-lock").read_text())
+            assert seen == {
+                "holder": lease.token, "operation": "backup", "phase": "zoo.animal", "done": 7, "total": 9,
+            }  # fmt: skip
+        else:
+            assert Installation.objects.get().heartbeat_at > before
+
+
+def test_what_a_dead_restore_left_is_in_the_log_even_if_its_successor_dies_too(small_zoo, backups):
+    Installation.objects.get_or_create(pk=Installation.SINGLETON)
+    Installation.objects.update(
+        holder="other:1:a", operation="restore", fencing=7, committed=7, details={"database": "default"}
+    )
+    let_the_lease_expire()
+
+    def die_before_settling() -> None:
+        with hold("backup"):
+            os._exit(0)
+
+    for _ in range(2):
+        Child(die_before_settling).wait()
+        let_the_lease_expire()
+    backups.create_backup()
+
+    assert "was complete" in BackupLog.objects.get(operation=BackupLog.Operation.RESTORE).message

@@ -1,0 +1,156 @@
+"""Tables as only PostgreSQL has them: partitioned, inherited, with row security, in other schemas."""
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+if not settings.ON_POSTGRESQL:
+    pytest.skip("PostgreSQL only", allow_module_level=True)
+
+from backup_center.engine.dialects.postgresql import replacing
+from backup_center.models import BackupLog
+from tests.conftest import raw_rows
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def query(sql):
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchall()
+
+
+def test_partitioned_tables(schema, comes_back):
+    schema(
+        "CREATE TABLE legacy (id integer, name text, PRIMARY KEY (id)) PARTITION BY RANGE (id)",
+        "CREATE TABLE legacy_low PARTITION OF legacy FOR VALUES FROM (MINVALUE) TO (10)",
+        "CREATE TABLE legacy_high PARTITION OF legacy FOR VALUES FROM (10) TO (MAXVALUE) PARTITION BY HASH (id)",
+        "CREATE TABLE legacy_high_0 PARTITION OF legacy_high FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+        "CREATE TABLE legacy_note (id integer PRIMARY KEY, legacy_id integer REFERENCES legacy ON DELETE CASCADE)",
+        "INSERT INTO legacy SELECT n, 'name ' || n FROM generate_series(1, 1500) n",
+        "INSERT INTO legacy_note SELECT n, n FROM generate_series(1, 20) n",
+    )
+    partitions = [query(f"SELECT * FROM {table} ORDER BY 1") for table in ("legacy_low", "legacy_high_0")]
+    comes_back()
+    assert [query(f"SELECT * FROM {table} ORDER BY 1") for table in ("legacy_low", "legacy_high_0")] == partitions
+
+
+def test_triggers_of_partitions_do_not_fire_and_keep_their_state(schema, backups, restores):
+    schema(
+        "CREATE TABLE legacy (id integer PRIMARY KEY, name text) PARTITION BY RANGE (id)",
+        "CREATE TABLE legacy_low PARTITION OF legacy FOR VALUES FROM (MINVALUE) TO (10)",
+        "CREATE TABLE legacy_high PARTITION OF legacy FOR VALUES FROM (10) TO (MAXVALUE)",
+        "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''fired''; END'",
+        "INSERT INTO legacy SELECT n, 'x' FROM generate_series(1, 20) n",
+        "CREATE TRIGGER every BEFORE INSERT OR DELETE ON legacy FOR EACH ROW EXECUTE FUNCTION refuse()",
+        "CREATE TRIGGER low BEFORE INSERT OR DELETE ON legacy_low FOR EACH ROW EXECUTE FUNCTION refuse()",
+        "ALTER TABLE ONLY legacy_high DISABLE TRIGGER every",
+        "ALTER TABLE legacy_low ENABLE ALWAYS TRIGGER low",
+    )
+    states = "SELECT tgrelid::regclass::text, tgname, tgenabled FROM pg_trigger WHERE tgname IN ('every', 'low') ORDER BY 1, 2"
+    before = query(states)
+    record = backups.create_backup(["ZOO"])
+    restores.restore_from_backup(record)
+    assert query(states) == before
+    schema("DROP TABLE legacy", "DROP FUNCTION refuse")
+
+
+def test_rows_of_tables_that_inherit_are_their_own(schema, backups, restores):
+    schema(
+        "CREATE TABLE legacy (id integer PRIMARY KEY, name text)",
+        "CREATE TABLE legacy_heir (more text) INHERITS (legacy)",
+        "INSERT INTO legacy VALUES (1, 'parent')",
+        "INSERT INTO legacy_heir VALUES (2, 'child', 'kept')",
+    )
+    record = backups.create_backup(["ZOO"])
+    schema("UPDATE legacy SET name = 'lost'")
+    restores.restore_from_backup(record)
+    assert query("SELECT * FROM ONLY legacy") == [(1, "parent")]
+    assert query("SELECT * FROM legacy_heir") == [(2, "lost", "kept")]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_identity_that_is_always_generated(whole, schema, backups, restores, rows_of_everything, monkeypatch):
+    if whole:
+        monkeypatch.setattr(replacing, "WHOLE_LOAD_ROWS", 1)
+    schema(
+        "CREATE TABLE legacy (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text,"
+        " loud text GENERATED ALWAYS AS (upper(name)) STORED)",
+        "INSERT INTO legacy (name) VALUES ('a'), ('b'), ('c')",
+    )
+    before = rows_of_everything()
+    record = backups.create_backup(["ZOO"])
+    schema("DELETE FROM legacy", "INSERT INTO legacy (name) VALUES ('d')")
+    restores.restore_from_backup(record)
+    assert rows_of_everything() == before
+    schema("INSERT INTO legacy (name) VALUES ('e')")
+    assert query("SELECT id, loud FROM legacy WHERE name = 'e'") == [(5, "E")]
+
+
+def test_a_table_in_another_schema(schema, backups, restores):
+    schema(
+        "CREATE SCHEMA abroad",
+        "CREATE TABLE abroad.legacy (id serial PRIMARY KEY, name text)",
+        "INSERT INTO abroad.legacy (name) VALUES ('x')",
+    )
+    try:
+        record = backups.create_backup(["ZOO"])
+        schema("DELETE FROM abroad.legacy")
+        restores.restore_from_backup(record)
+        assert query("SELECT * FROM abroad.legacy") == [(1, "x")]
+    finally:
+        schema("DROP SCHEMA abroad CASCADE")
+
+
+def test_row_security_does_not_bind_the_owner(schema, comes_back):
+    schema(
+        "CREATE TABLE legacy (id integer PRIMARY KEY, name text)",
+        "INSERT INTO legacy VALUES (1, 'hidden'), (2, 'shown')",
+        "ALTER TABLE legacy ENABLE ROW LEVEL SECURITY",
+        "CREATE POLICY shown ON legacy USING (name = 'shown')",
+    )
+    comes_back()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_unlogged_tables_and_deferrable_constraints(whole, schema, backups, restores, monkeypatch):
+    if whole:
+        monkeypatch.setattr(replacing, "WHOLE_LOAD_ROWS", 1)
+    schema(
+        "CREATE UNLOGGED TABLE legacy (id integer PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, name text,"
+        " UNIQUE (name) DEFERRABLE, EXCLUDE USING gist (id WITH =) DEFERRABLE INITIALLY DEFERRED)",
+        "INSERT INTO legacy VALUES (1, 'a'), (2, 'b'), (3, NULL)",
+    )
+    before = raw_rows("legacy")
+    record = backups.create_backup(["ZOO"])
+    schema("UPDATE legacy SET name = 'x' WHERE id = 3")
+    restores.restore_from_backup(record)
+    assert raw_rows("legacy") == before
+
+
+def test_rules_of_the_host_do_not_act(schema, backups, restores):
+    schema(
+        "CREATE TABLE legacy (id integer PRIMARY KEY, name text)",
+        "CREATE TABLE gone (id integer)",
+        "INSERT INTO legacy VALUES (1, 'a')",
+        "CREATE RULE remember AS ON DELETE TO legacy DO ALSO INSERT INTO gone VALUES (old.id)",
+        "CREATE RULE keep AS ON DELETE TO legacy WHERE old.id = 2 DO INSTEAD NOTHING",
+        "ALTER TABLE legacy ENABLE ALWAYS RULE keep",
+    )
+    states = "SELECT rulename, ev_enabled FROM pg_rewrite WHERE ev_class = 'legacy'::regclass ORDER BY 1"
+    before = query(states)
+    record = backups.create_backup(["ZOO"])
+    schema("INSERT INTO legacy VALUES (2, 'later')")
+    restores.restore_from_backup(record)
+    assert query("SELECT * FROM legacy") == [(1, "a")]
+    assert query("SELECT * FROM gone") == []
+    assert query(states) == before
+
+
+def test_views_and_tables_without_a_model_are_named(schema, backups):
+    schema("CREATE VIEW legacy_view AS SELECT 1 AS id", "CREATE TABLE nobody_knows (id integer)")
+    backups.create_backup()
+    left_out = BackupLog.objects.filter(operation="BACKUP", log_level="SUCCESS").latest("pk").details["not_covered"]
+    assert left_out["zoo.legacyview"] == "it is a view"
+    assert left_out["zoo.legacy"] == "the database has no such table"
+    assert left_out["nobody_knows"] == "no model describes this table"

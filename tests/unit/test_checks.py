@@ -1,0 +1,158 @@
+"""The system checks: each by its number, with a hint that says how to mend it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.checks import Error, Info, Warning  # noqa: A004  # they are what a check returns
+from django.core.management import call_command
+
+from backup_center.checks import check_coverage, check_settings
+
+NOBODY = 65534
+
+
+def found(number: str):
+    """The message with this number."""
+    [message] = [message for message in check_settings() if message.id == f"backup_center.{number}"]
+    return message
+
+
+def test_a_sound_project_has_nothing_to_mend():
+    assert check_settings() == []
+
+
+def test_encryption_is_not_there_yet(settings):
+    settings.BACKUP_ENCRYPTION = True
+
+    assert isinstance(found("E001"), Error)
+    assert "BACKUP_ENCRYPTION = False" in found("E001").hint
+
+
+@pytest.mark.parametrize("days", [-1, "30", None, 1.5, True])
+def test_retention_is_a_number_of_days(settings, days):
+    settings.BACKUP_RETENTION_DAYS = days
+
+    assert "BACKUP_RETENTION_DAYS" in found("E002").msg
+    assert "30" in found("E002").hint
+
+
+@pytest.mark.parametrize("setting", ["MEDIA_ROOT", "STATIC_ROOT"])
+def test_backups_are_never_below_what_the_web_server_hands_out(settings, tmp_path, setting):
+    setattr(settings, setting, str(tmp_path))
+    settings.BACKUP_DIR = tmp_path / "private" / "backups"
+
+    assert setting in found("E003").msg
+
+
+def test_a_file_in_the_way_of_the_folder_is_found(settings, tmp_path):
+    (tmp_path / "backups").write_text("not a folder")
+    settings.BACKUP_DIR = tmp_path / "backups"
+
+    assert str(tmp_path / "backups") in found("E004").msg
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_an_unwritable_folder_says_who_must_own_it_and_its_mode(tmp_path):
+    folder = tmp_path / "backups"
+    folder.mkdir(mode=0o755)
+    code = f"""
+import os, django
+from django.conf import settings
+settings.configure(BACKUP_DIR={str(folder)!r}, SECRET_KEY="x", INSTALLED_APPS=[
+    "django.contrib.auth", "django.contrib.contenttypes", "backup_center"])
+django.setup()
+from backup_center.checks import check_settings
+os.seteuid({NOBODY})
+for message in check_settings():
+    print(message.id, message.hint)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "backup_center.E004" in done.stdout
+    assert f"chown {NOBODY} {folder}" in done.stdout
+    assert "0700" in done.stdout
+    assert f"chmod 700 {folder}" in done.stdout
+
+
+def test_a_folder_that_others_can_look_into_is_reported(settings, tmp_path):
+    settings.BACKUP_DIR = tmp_path / "backups"
+    settings.BACKUP_DIR.mkdir()
+    settings.BACKUP_DIR.chmod(0o755)
+
+    assert isinstance(found("W001"), Warning)
+    assert f"chmod 700 {settings.BACKUP_DIR}" in found("W001").hint
+
+    settings.BACKUP_DIR.chmod(0o700)
+    assert check_settings() == []
+
+
+def test_a_folder_that_does_not_exist_yet_is_fine(settings, tmp_path):
+    settings.BACKUP_DIR = Path(tmp_path) / "a" / "b" / "backups"
+
+    assert check_settings() == []
+
+
+def test_data_types_that_contradict_each_other_are_an_error(settings):
+    settings.BACKUP_DATA_TYPES = {"ONE": {"models": ["zoo.Animal"]}, "TWO": {"models": ["zoo.Animal"]}}
+
+    assert "zoo.Animal" in found("E005").msg
+
+
+def test_models_in_no_data_type_are_named(settings):
+    settings.BACKUP_DATA_TYPES = {"ZOO": {"models": ["zoo.*"]}}
+
+    assert isinstance(found("W002"), Warning)
+    assert "auth.User" in found("W002").msg
+    assert "zoo.Animal" not in found("W002").msg
+    assert '"*"' in found("W002").hint
+    assert "BACKUP_EXCLUDE" in found("W002").hint
+
+
+def test_an_exclusion_of_the_wrong_kind_is_an_error(settings):
+    settings.BACKUP_EXCLUDE = "zoo.Animal"
+
+    assert "BACKUP_EXCLUDE" in found("E006").msg
+
+
+def test_an_exclusion_that_matches_nothing_is_reported(settings):
+    settings.BACKUP_EXCLUDE = ["zoo.Animal", "zoo.Unicorn"]
+
+    assert found("W004").msg.endswith(": zoo.Unicorn.")
+
+
+def test_databases_of_other_vendors_are_named(settings):
+    from django.db import connections
+
+    connections.databases["old"] = {**connections.databases["default"], "ENGINE": "django.db.backends.dummy"}
+    try:
+        assert "old (unknown)" in found("W003").msg
+    finally:
+        del connections["old"]
+        del connections.databases["old"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_check_deploy_lists_all_that_no_backup_holds_with_reasons(settings):
+    settings.BACKUP_EXCLUDE = ["zoo.Animal"]
+    [listed] = check_coverage()
+
+    assert isinstance(listed, Info)
+    for line in ("zoo.animal: excluded", "sessions.session: excluded", "backup.backuplog: excluded"):
+        assert line in listed.msg
+
+
+@pytest.mark.django_db(transaction=True)
+def test_check_deploy_of_a_database_lists_its_tables_without_a_model_too():
+    [listed] = check_coverage(databases=["default"])
+
+    assert "django_migrations: excluded" in listed.msg
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_check_command_shows_them(capsys):
+    call_command("check", "--tag", "backup_center", "--deploy", "--database", "default")
+
+    assert "(backup_center.I001)" in capsys.readouterr().err
