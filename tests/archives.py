@@ -11,11 +11,11 @@ import pytest
 
 from backup_center.engine import backup, verify
 from backup_center.engine.backup import BackupRequest
-from backup_center.engine.compare import Selection
 from backup_center.engine.dialects.base import TableSpec
 from backup_center.engine.dialects.sqlite.connection import SqliteConnection
 from backup_center.engine.manifest import Sidecar
 from backup_center.engine.restore import RestoreRequest, apply
+from backup_center.engine.selection import Selection
 from backup_center.engine.vault import LocalVault
 
 KEY = b"a key only for these tests"

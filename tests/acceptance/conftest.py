@@ -19,6 +19,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = os.environ.get("BACKUP_TEST_DATABASE_URL")  # None: SQLite
+# For what no database can make a difference to.
+once = pytest.mark.skipif(SERVER is not None, reason="knows no database; the SQLite run tests it")
 SMALL = ("--shops=4", "--finance-records=120")
 
 

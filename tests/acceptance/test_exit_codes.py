@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from .conftest import ROOT, Project
+from .conftest import ROOT, Project, once
 
 HOLD = "from backup_center.services.lease import hold\nwith hold('backup'):\n    print('held', flush=True); input()"
 
@@ -24,6 +24,7 @@ def test_a_round_trip_ends_with_0(mall: Project):
     assert {file.stat().st_mode & 0o777 for file in (mall.folder / "backups").iterdir()} == {0o600}
 
 
+@once
 def test_an_unknown_backup_ends_with_1(mall: Project):
     assert "nothing_of_the_kind" in mall.run("restore_database", "nothing_of_the_kind", "--yes", code=1).stderr
 
@@ -34,6 +35,7 @@ def test_a_database_without_tables_ends_with_1_and_says_to_migrate(make_mall, tm
     assert "run migrate first" in empty.run("backup_database", code=1).stderr
 
 
+@once
 def test_a_misspelt_option_ends_with_2(mall: Project):
     assert "invalid choice: 'WHOLE'" in mall.run("backup_database", "--type=WHOLE", code=2).stderr
 
@@ -84,12 +86,14 @@ def test_references_in_the_way_end_with_5_in_a_dry_run_and_for_real(mall: Projec
     assert mall.rows("SELECT count(*) FROM store_shop") == [(5,)]
 
 
+@once
 def test_nobody_to_ask_ends_with_6(mall: Project):
     taken = mall.json("backup_database", "--data-types=LOG")
 
     assert "--yes" in mall.run("restore_database", taken["name"], code=6).stderr
 
 
+@once
 def test_demanded_encryption_stops_the_command_before_it_starts(mall: Project, tmp_path: Path):
     (tmp_path / "encrypting.py").write_text("from config.settings import *\nBACKUP_ENCRYPTION = True\n")
     more = {"DJANGO_SETTINGS_MODULE": "encrypting", "PYTHONPATH": f"{tmp_path}:{ROOT / 'mall'}"}

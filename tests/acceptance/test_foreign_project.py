@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, SERVER, Project, on_server
+from .conftest import ROOT, SERVER, Project, on_server, once
 
 ACTOR = """
 import json
@@ -87,7 +89,8 @@ record = BackupService().create_backup(user=actor)
 before = list(Patient.objects.values_list("name", "doctors__surgeon__field"))
 Patient.objects.all().delete()
 Surgeon.objects.all().delete()
-warnings = RestoreService().plan(record, user=actor).warnings
+newcomer = Member.objects.create_user("new@clinic.example")
+warnings = [RestoreService().plan(record, user=user).warnings for user in (actor, newcomer)]
 statistics = RestoreService().restore_from_backup(record, user=actor)
 record.refresh_from_db()
 print(json.dumps({
@@ -101,7 +104,13 @@ print(json.dumps({
 
     assert outcome == {
         "same": True,
-        "warnings": [],
+        "warnings": [
+            ["Accounts that vanish: new@clinic.example."],
+            [
+                "Your own account (new@clinic.example) is not in this backup: it would vanish.",
+                "Accounts that vanish: new@clinic.example.",
+            ],
+        ],
         "members": 4,  # a member, a patient, a surgeon and the doctor that a surgeon is
         "by": ["li@clinic.example", True, False],
     }
@@ -132,6 +141,7 @@ def test_a_view_inside_atomic_requests_is_told_how_to_get_out(clinic: Project):
     assert careful[1].startswith("backup_full_")
 
 
+@once
 def test_multi_table_parents_and_children_are_one_type(clinic: Project):
     outcome = clinic.python(
         """
@@ -159,14 +169,26 @@ print(json.dumps([
     assert "is in both ONE and TWO" in outcome[2]
 
 
-def test_migrations_stay_clean_with_and_without_a_label_of_our_own(clinic: Project):
-    for clash in ("", "1"):
-        assert "No changes" in clinic.run("makemigrations", "--check", "--dry-run", CLINIC_CLASH=clash).stdout
+@pytest.fixture
+def relabelled(tmp_path: Path) -> dict[str, str]:
+    """What the README advises where an app is labelled ``backup`` already, word for word."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    [(name, code)] = re.findall(r"^```python\n# yourproject/(\w+)\.py\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    [path] = re.findall(rf'"(yourproject\.{name}\.\w+)"', readme)
+    (tmp_path / "yourproject").mkdir()
+    (tmp_path / "yourproject" / f"{name}.py").write_text(code)
+    search_path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {"CLINIC_CLASH": path, "PYTHONPATH": search_path}
 
 
-def test_an_app_labelled_backup_is_there_already(make_clinic, tmp_path):
-    """The project subclasses BackupCenterConfig with another label; its own tables are backed up like any other."""
-    clinic = make_clinic(tmp_path / "clinic", CLINIC_CLASH="1")
+@once
+def test_migrations_stay_clean_with_and_without_another_label(clinic: Project, relabelled: dict[str, str]):
+    for label in ({}, relabelled):
+        assert "No changes" in clinic.run("makemigrations", "--check", "--dry-run", **label).stdout
+
+
+def test_beside_an_app_labelled_backup_everything_works_under_another_label(make_clinic, relabelled, tmp_path):
+    clinic = make_clinic(tmp_path / "clinic", **relabelled)
     clinic.run("migrate", "--verbosity=0")
     clinic.python("from legacy_backup.models import Tape; print(Tape.objects.create(number='7').pk)")
     taken = clinic.json("backup_database")

@@ -2,9 +2,7 @@
 
 import os
 
-import pytest
-
-from .conftest import SERVER, SMALL, Project
+from .conftest import SERVER, SMALL, Project, once
 
 TABLES = (
     "store_shop",
@@ -76,7 +74,7 @@ def test_a_populated_mall_is_not_populated_again(first_mall: Project):
     assert contents(first_mall) == before
 
 
-@pytest.mark.skipif(SERVER is not None, reason="what is made up knows no database; the SQLite run tests it")
+@once
 def test_the_same_seed_makes_the_same_mall_and_another_seed_another(make_mall, first_mall, tmp_path):
     again = make_mall(tmp_path / "again")
     again.run("migrate", "--verbosity=0")

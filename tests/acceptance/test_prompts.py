@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from .conftest import SERVER, Project
+from .conftest import Project, once
 
-pytestmark = pytest.mark.skipif(SERVER is not None, reason="terminals know no database; the SQLite run tests them")
+pytestmark = once
 
 END_OF_INPUT = "\x04"
 

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 
 from backup_center.engine.errors import Refused
 from tests.zoo.models import Animal, Tag
@@ -113,9 +113,10 @@ def test_a_new_database_hands_out_no_content_type_s_id_twice(backups, restores, 
     record = backups.create_backup()
     ContentType.objects.create(app_label="brand", model="new")
     if connection.vendor == "postgresql":
-        schema("ALTER SEQUENCE django_content_type_id_seq RESTART", "ALTER SEQUENCE auth_permission_id_seq RESTART")
+        lowest = ContentType.objects.aggregate(models.Min("id"))["id__min"]
+        schema(f"ALTER SEQUENCE django_content_type_id_seq RESTART WITH {lowest}")
     else:
-        schema("UPDATE sqlite_sequence SET seq = 0 WHERE name IN ('django_content_type', 'auth_permission')")
+        schema("UPDATE sqlite_sequence SET seq = 0 WHERE name = 'django_content_type'")
     restores.restore_from_backup(record)
     assert ContentType.objects.filter(app_label="brand").exists()
 

@@ -77,10 +77,11 @@ for message in check_settings():
     assert f"chmod 700 {folder}" in done.stdout
 
 
-def test_a_folder_that_others_can_look_into_is_reported(settings, tmp_path):
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
+def test_a_folder_that_others_can_look_into_is_reported(settings, tmp_path, mode):
     settings.BACKUP_DIR = tmp_path / "backups"
     settings.BACKUP_DIR.mkdir()
-    settings.BACKUP_DIR.chmod(0o755)
+    settings.BACKUP_DIR.chmod(mode)
 
     assert isinstance(found("W001"), Warning)
     assert f"chmod 700 {settings.BACKUP_DIR}" in found("W001").hint

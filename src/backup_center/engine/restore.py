@@ -15,10 +15,13 @@ from . import backup, chunks, compare, verify
 from .backup import BackupRequest, Progress
 from .chunks import ReadStored
 from .codecs import CODECS
-from .compare import Plan, Selection
+from .compare import Plan
+from .contents import stored_reader
 from .dialects.base import Connection, LiveTable, Load
 from .errors import Damaged, ReferencesInTheWay
 from .manifest import Manifest, Sidecar, Table
+from .references import left_behind
+from .selection import Selection, digest_of, digests_compare, match
 from .vault import LocalVault
 
 EMPTY = b"[]"
@@ -51,7 +54,7 @@ class RestoreResult:
 def preview(request: RestoreRequest, connection: Connection, vault: LocalVault) -> Plan:
     """What ``apply`` would do. Advisory: ``apply`` looks again under its locks."""
     with connection.snapshot(request.selection.specs):
-        return compare.make_plan(request.selection, connection, verify.stored_reader(vault, request.archives))
+        return compare.make_plan(request.selection, connection, stored_reader(vault, request.archives))
 
 
 def apply(request: RestoreRequest, connection: Connection, vault: LocalVault, progress: Progress) -> RestoreResult:
@@ -68,13 +71,13 @@ def apply(request: RestoreRequest, connection: Connection, vault: LocalVault, pr
 
 
 def _apply(request: RestoreRequest, connection: Connection, vault: LocalVault, progress: Progress) -> RestoreResult:
-    read_stored = verify.stored_reader(vault, request.archives)
+    read_stored = stored_reader(vault, request.archives)
     selection = request.selection
     with connection.exclusive(selection.specs):
-        live = compare.match(selection, connection)
+        live = match(selection, connection)
         # Rows that would be left behind are cheap to find now; that the restored rows find their parents, the database
         # itself checks when they are in place.
-        if compare.left_behind(selection, connection, live, read_stored):
+        if left_behind(selection, connection, live, read_stored):
             raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."))
         safety = None
         if request.safety is not None:
@@ -83,8 +86,6 @@ def _apply(request: RestoreRequest, connection: Connection, vault: LocalVault, p
         dangling = connection.check_references(list(live.values()))
         if dangling:
             raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."), dangling)
-        for table in selection.tables:
-            connection.raise_sequences(live[table.label], table.sequences)
         request.guard(connection)
     return RestoreResult(rows=rows, safety=safety)
 
@@ -103,7 +104,7 @@ def _replace(
     selection = request.selection
     before = {label: connection.count(live[label]) for label in live if label in selection.added}
     counter = _Counter(progress, sum(table.rows for table in selection.tables))
-    hashed = not compare.digests_compare(selection.manifest, connection)
+    hashed = not digests_compare(selection.manifest, connection)
     loaded = {
         table.label: _Loaded(table, selection.manifest, read_stored, counter, hashed=hashed)
         for table in selection.tables
@@ -122,6 +123,8 @@ def _replace(
         for load in loads:
             progress("check", 0, counter.total)
             _check(load, loaded[load.table.label], connection)
+        for table in selection.tables:  # before anything else is given a number
+            connection.raise_sequences(live[table.label], table.sequences)
         request.after_load(connection)
     return {
         label: connection.count(live[label]) - before[label] if label in before else source.table.rows
@@ -174,7 +177,7 @@ def _check(load: Load, loaded: _Loaded, connection: Connection) -> None:
         return  # rows of ours stand among others, or were changed on purpose
     table = loaded.table
     if loaded.hash is None:
-        right = connection.digest(load.table) == (table.rows, compare.digest_of(table))
+        right = connection.digest(load.table) == (table.rows, digest_of(table))
     else:
         again = hashlib.sha256()
         for raw in connection.chunks(load.table):

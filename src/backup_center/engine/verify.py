@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import orjson
 from django.utils.translation import gettext as _
 
-from . import chunks
+from . import chunks, contents
 from .chunks import ReadStored
 from .codecs import CODECS
 from .errors import Damaged, NotFound
@@ -24,17 +24,6 @@ class Finding:
     message: str
     label: str = ""
     chunk: int | None = None
-
-
-def stored_reader(vault: LocalVault, archives: Mapping[str, str]) -> ReadStored:
-    """Reads stored bytes; ``archives`` maps the ids that a manifest needs to file names."""
-
-    def read_stored(archive_id: str, offset: int, length: int) -> bytes:
-        if archive_id not in archives:
-            raise NotFound(_("Archive %(id)s is needed and not known here.") % {"id": archive_id})
-        return vault.read(archives[archive_id], offset, length)
-
-    return read_stored
 
 
 def require_whole(vault: LocalVault, sidecar: Sidecar, archives: Mapping[str, str]) -> None:
@@ -64,7 +53,7 @@ def examine(
     if found and not vault.exists(sidecar.manifest.archive_name):
         return found
     if found or deep:
-        found += _examine_chunks(sidecar.manifest, stored_reader(vault, archives), progress)
+        found += _examine_chunks(sidecar.manifest, contents.stored_reader(vault, archives), progress)
     return found
 
 

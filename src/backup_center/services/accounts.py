@@ -10,10 +10,11 @@ from django.db import connections
 from django.utils.translation import gettext as _
 
 from .. import registry
-from ..engine import compare
 from ..engine.chunks import ReadStored
+from ..engine.contents import rows_of
 from ..engine.dialects.base import Connection, TableSpec
 from ..engine.manifest import Manifest, Table
+from ..engine.references import quote
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -97,7 +98,7 @@ def _flags(table: Table) -> list[str]:
 def _in_backup(table: Table, manifest: Manifest, read_stored: ReadStored) -> Iterator[Account]:
     flags = _flags(table)
     positions = [table.names.index(column) for column in (table.key[0], _names_field().column, *flags)]
-    for row in compare.rows_of(table, manifest, read_stored):
+    for row in rows_of(table, manifest, read_stored):
         key, name, *held = (row[position] for position in positions)
         yield str(key), (str(name), {flag: value in TRUE for flag, value in zip(flags, held, strict=True)})
 
@@ -105,6 +106,6 @@ def _in_backup(table: Table, manifest: Manifest, read_stored: ReadStored) -> Ite
 def _live(table: Table, connection: Connection, spec: TableSpec) -> Iterator[Account]:
     flags = _flags(table)
     [live], _missing = connection.describe([spec])
-    columns = ", ".join(compare.quote(column) for column in (table.key[0], _names_field().column, *flags))
+    columns = ", ".join(quote(column) for column in (table.key[0], _names_field().column, *flags))
     for key, name, *held in connection.query(f"SELECT {columns} FROM {live.sql}"):  # noqa: S608
         yield str(key), (str(name), dict(zip(flags, map(bool, held), strict=True)))

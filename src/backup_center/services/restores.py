@@ -14,11 +14,13 @@ from django.utils.translation import gettext as _
 
 from .. import registry, signals
 from ..engine import restore, verify
-from ..engine.compare import Plan, Selection
+from ..engine.compare import Plan
+from ..engine.contents import stored_reader
 from ..engine.dialects.base import Connection
 from ..engine.errors import Refused
 from ..engine.manifest import Sidecar
 from ..engine.restore import RestoreRequest, RestoreResult
+from ..engine.selection import Selection
 from ..models import BackupLog, BackupRecord
 from . import accounts, backups, catalogue, identities, interrupted, journal
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
@@ -59,7 +61,7 @@ class RestoreService:
         chosen = _chosen_types(sidecar, data_types)
         archives = catalogue.archives_of(sidecar)
         verify.require_whole(vault, sidecar, archives)
-        read_stored = verify.stored_reader(vault, archives)
+        read_stored = stored_reader(vault, archives)
         with engine_connection(backup_record.database) as connection:
             request = _request(backup_record, sidecar, chosen, connection)
             plan = restore.preview(request, connection, vault)

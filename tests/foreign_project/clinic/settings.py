@@ -1,7 +1,8 @@
 """As little as a real project has, and nothing about backups: BASE_DIR alone says where they go.
 
 A user model of its own (keys are UUIDs, names are e-mail addresses), ATOMIC_REQUESTS, two databases, an app whose label
-is not its module's name, and a session model of its own. With CLINIC_CLASH, an app that is labelled ``backup`` too.
+is not its module's name, and a session model of its own. With CLINIC_CLASH, the path of a BackupCenterConfig with
+another label, it has an app that is labelled ``backup`` as well.
 """
 
 import json
@@ -20,7 +21,7 @@ DATABASES = {
 DATABASE_ROUTERS = ["clinic.router.LettersInTheArchive"]
 
 if os.environ.get("CLINIC_CLASH"):
-    BACKUP_APPS = ["legacy_backup", "clinic.backup_app.ClinicBackup"]
+    BACKUP_APPS = ["legacy_backup", os.environ["CLINIC_CLASH"]]
 else:
     BACKUP_APPS = ["backup_center"]
 INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "people.apps.PeopleConfig", *BACKUP_APPS]

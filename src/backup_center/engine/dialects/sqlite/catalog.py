@@ -66,26 +66,23 @@ def foreign_keys(session: sqlite3.Connection, tables: Sequence[LiveTable]) -> li
     plain = plain_tables(session)
     spelled = {name.lower(): name for name in plain}
     return [
-        key
-        for name in plain
-        for key in _keys_of(session, name, spelled)
-        if key.child in wanted or key.parent in wanted
+        key for name in plain for key in _keys_of(session, name, spelled) if key.child in wanted or key.parent in wanted
     ]
 
 
 def _keys_of(session: sqlite3.Connection, child: str, spelled: Mapping[str, str]) -> Iterator[ForeignKey]:
-    """Names as the tables spell them: a key may write them in another case. One to a table that isn't there is none."""
+    """Names as the tables spell them: a key may write them in another case. One that refers to no key of a table is none."""
     rows = session.execute(f"PRAGMA foreign_key_list({quote(child)})").fetchall()
     for number in sorted({row[0] for row in rows}):
         own = sorted((row for row in rows if row[0] == number), key=lambda row: row[1])
-        parent = spelled.get(own[0][2].lower())
-        if parent is None:
-            continue
+        parent = spelled.get(own[0][2].lower(), "")
         info = session.execute(f"PRAGMA table_info({quote(parent)})").fetchall()
         targets = [row[1] for row in sorted(info, key=lambda row: row[5]) if row[5]]
         if own[0][4] is not None:  # a key without columns means the parent's primary key
             columns = {row[1].lower(): row[1] for row in info}
-            targets = [columns[row[4].lower()] for row in own]
+            targets = [columns[row[4].lower()] for row in own if row[4].lower() in columns]
+        if len(targets) != len(own):
+            continue
         yield ForeignKey(
             name=f"{child}.{','.join(row[3] for row in own)}",
             child=quote(child),
@@ -104,6 +101,14 @@ def rebuildable_indexes(session: sqlite3.Connection, table: LiveTable) -> list[t
     """Name and definition of each index that holds no constraint."""
     unique = {row[1] for row in session.execute(f"PRAGMA index_list({table.sql})") if row[2]}
     return [(name, sql) for name, sql in _definitions(session, "index", table) if name not in unique]
+
+
+def statistics(session: sqlite3.Connection, index: str) -> list[str]:
+    """The statement that puts back what ANALYZE found out about an index, which goes when the index is dropped."""
+    if not session.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'").fetchone():
+        return []
+    rows = session.execute("SELECT quote(tbl), quote(idx), quote(stat) FROM sqlite_stat1 WHERE idx = ?", [index])
+    return [f"INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ({', '.join(row)})" for row in rows]
 
 
 def generator(session: sqlite3.Connection, table: LiveTable) -> int | None:

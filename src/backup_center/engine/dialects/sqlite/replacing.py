@@ -41,11 +41,12 @@ def _take_down(session: sqlite3.Connection, load: Load) -> list[str]:
     """Drop what would fire or slow the load down; returns the statements that bring it back, indexes first."""
     indexes = catalog.rebuildable_indexes(session, load.table) if load.rows > WHOLE_LOAD_ROWS and not load.add else []
     triggers = catalog.triggers(session, load.table)
+    statistics = [statement for name, _sql in indexes for statement in catalog.statistics(session, name)]
     for name, _sql in indexes:
         session.execute(f"DROP INDEX {catalog.quote(name)}")
     for name, _sql in triggers:
         session.execute(f"DROP TRIGGER {catalog.quote(name)}")
-    return [sql for _name, sql in (*indexes, *triggers)]
+    return [*(sql for _name, sql in (*indexes, *triggers)), *statistics]
 
 
 def _insert_statement(load: Load) -> str:
@@ -75,7 +76,9 @@ def dangling(session: sqlite3.Connection, keys: Sequence[ForeignKey]) -> set[tup
 
     Not by ``PRAGMA foreign_key_check``, which names rows by numbers that a restore may change, or not at all.
     """
-    return {(key.child, ", ".join(map(str, row)), key.parent) for key in keys for row in _pointing_nowhere(session, key)}
+    return {
+        (key.child, ", ".join(map(str, row)), key.parent) for key in keys for row in _pointing_nowhere(session, key)
+    }
 
 
 def _pointing_nowhere(session: sqlite3.Connection, key: ForeignKey) -> list[tuple[Any, ...]]:

@@ -1,0 +1,60 @@
+"""What a backup holds, read: stored bytes, rows, the values of some columns. Each chunk is checked before its use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+import orjson
+from django.utils.translation import gettext as _
+
+from . import chunks
+from .chunks import ReadStored
+from .codecs import CODECS
+from .errors import NotFound
+from .manifest import Manifest, Table
+from .vault import LocalVault
+
+REMEMBERED = 100_000  # values remembered while removing repetitions; more only costs time
+
+
+def stored_reader(vault: LocalVault, archives: Mapping[str, str]) -> ReadStored:
+    """Reads stored bytes; ``archives`` maps the ids that a manifest needs to file names."""
+
+    def read_stored(archive_id: str, offset: int, length: int) -> bytes:
+        if archive_id not in archives:
+            raise NotFound(_("Archive %(id)s is needed and not known here.") % {"id": archive_id})
+        return vault.read(archives[archive_id], offset, length)
+
+    return read_stored
+
+
+def column_values(
+    table: Table, columns: Sequence[str], manifest: Manifest, read_stored: ReadStored
+) -> Iterator[tuple[Any, ...]]:
+    """The backup's values of these columns; without NULLs, and with few repetitions."""
+    getters = [itemgetter(table.names.index(column)) for column in columns]
+    seen: set[tuple[Any, ...]] = set()
+    for rows in chunks_of_rows(table, manifest, read_stored):
+        values = list(zip(*(map(getter, rows) for getter in getters), strict=True))
+        try:
+            fresh = set(values) - seen
+        except TypeError:  # a tagged value (a blob as a key) is no member of sets; then repetitions stay
+            yield from (value for value in values if None not in value)
+            continue
+        seen = fresh if len(seen) > REMEMBERED else seen.union(fresh)
+        yield from (value for value in fresh if None not in value)
+
+
+def rows_of(table: Table, manifest: Manifest, read_stored: ReadStored) -> Iterator[list[Any]]:
+    """A table's rows out of the archive, as the manifest's columns."""
+    for rows in chunks_of_rows(table, manifest, read_stored):
+        yield from rows
+
+
+def chunks_of_rows(table: Table, manifest: Manifest, read_stored: ReadStored) -> Iterator[list[list[Any]]]:
+    """The same, chunk by chunk; each is checked before it is used."""
+    for index, chunk in enumerate(table.chunks):
+        name = chunks.entry_name(table.label, index)
+        yield orjson.loads(chunks.read(chunk, read_stored, CODECS[manifest.codec], name))
