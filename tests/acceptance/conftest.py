@@ -10,6 +10,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,12 +63,17 @@ class Project:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Asked of the database itself, behind Django's back."""
         if SERVER is None:
-            with sqlite3.connect(self.database) as session:
+            with closing(sqlite3.connect(self.database)) as session:
                 return session.execute(sql).fetchall()
         import psycopg
 
         with psycopg.connect(on_server(self.database)) as session:
             return session.execute(sql).fetchall()
+
+
+def searched(*folders: Path) -> str:
+    """A PYTHONPATH with these folders first."""
+    return os.pathsep.join([*map(str, folders), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def on_server(name: str) -> str:

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from .conftest import ROOT, Project, once
+from .conftest import ROOT, Project, once, searched
 
 HOLD = "from backup_center.services.lease import hold\nwith hold('backup'):\n    print('held', flush=True); input()"
 
@@ -96,7 +96,7 @@ def test_nobody_to_ask_ends_with_6(mall: Project):
 @once
 def test_demanded_encryption_stops_the_command_before_it_starts(mall: Project, tmp_path: Path):
     (tmp_path / "encrypting.py").write_text("from config.settings import *\nBACKUP_ENCRYPTION = True\n")
-    more = {"DJANGO_SETTINGS_MODULE": "encrypting", "PYTHONPATH": f"{tmp_path}:{ROOT / 'mall'}"}
+    more = {"DJANGO_SETTINGS_MODULE": "encrypting", "PYTHONPATH": searched(tmp_path, ROOT / "mall")}
     stderr = mall.run("backup_database", code=1, **more).stderr
 
     assert "backup_center.E001" in stderr

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, SERVER, Project, on_server, once
+from .conftest import ROOT, SERVER, Project, on_server, once, searched
 
 ACTOR = """
 import json
@@ -177,8 +176,7 @@ def relabelled(tmp_path: Path) -> dict[str, str]:
     [path] = re.findall(rf'"(yourproject\.{name}\.\w+)"', readme)
     (tmp_path / "yourproject").mkdir()
     (tmp_path / "yourproject" / f"{name}.py").write_text(code)
-    search_path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {"CLINIC_CLASH": path, "PYTHONPATH": search_path}
+    return {"CLINIC_CLASH": path, "PYTHONPATH": searched(tmp_path)}
 
 
 @once

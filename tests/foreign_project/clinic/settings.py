@@ -20,10 +20,8 @@ DATABASES = {
 }
 DATABASE_ROUTERS = ["clinic.router.LettersInTheArchive"]
 
-if os.environ.get("CLINIC_CLASH"):
-    BACKUP_APPS = ["legacy_backup", os.environ["CLINIC_CLASH"]]
-else:
-    BACKUP_APPS = ["backup_center"]
+CLASH = os.environ.get("CLINIC_CLASH")
+BACKUP_APPS = ["legacy_backup", CLASH] if CLASH else ["backup_center"]
 INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "people.apps.PeopleConfig", *BACKUP_APPS]
 AUTH_USER_MODEL = "members.Member"
 MIDDLEWARE = []

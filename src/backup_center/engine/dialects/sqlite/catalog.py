@@ -56,7 +56,10 @@ def _table(session: sqlite3.Connection, spec: TableSpec, name: str) -> LiveTable
         Column(name=row[1], type=row[2], field=spec.fields.get(row[1]), null=not row[3] and not row[5]) for row in rows
     )
     # Text affinity turns every number into text, and a rowid is an integer; anything else may be a REAL.
-    reals = frozenset(row[1] for row in rows if not _is_text(row[2]) and not (row[5] and row[2].upper() == "INTEGER"))
+    rowid = {row[1] for row in rows if row[5] and row[2].upper() == "INTEGER"}
+    if any(index[3] == "pk" for index in session.execute(f"PRAGMA index_list({quote(name)})")):
+        rowid = set()  # a key with an index of its own is no rowid
+    reals = frozenset(row[1] for row in rows if not _is_text(row[2]) and row[1] not in rowid)
     extra = Stored(name, reals)
     return LiveTable(label=spec.label, table=spec.table, sql=quote(name), columns=columns, key=spec.key, extra=extra)
 

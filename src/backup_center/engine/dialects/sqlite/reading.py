@@ -14,7 +14,7 @@ from ...errors import NotExact
 from ..base import CHUNK_BYTES, CHUNK_ROWS, LiveTable, RawChunk
 from .catalog import quote
 
-PROBE = 32  # rows read before the first chunk is sized
+STEP = 50  # rows fetched at once
 
 Row = tuple[Any, ...]
 
@@ -26,20 +26,22 @@ def select_statement(table: LiveTable) -> str:
 
 
 def read_chunks(session: sqlite3.Connection, table: LiveTable) -> Iterator[RawChunk]:
+    """A few rows at a time, so that a chunk ends when it is large enough, however wide its rows turn out to be."""
     keys = [table.names.index(name) for name in table.key]
     cursor = session.cursor()
     try:
         cursor.execute(select_statement(table))
-        rows: list[Row] = cursor.fetchmany(PROBE)
-        size = _rows_that_fit(len(rows), len(_encode(rows, table)))
-        while rows or (rows := cursor.fetchmany(size)):
-            rows += cursor.fetchmany(size + 1 - len(rows))
-            cut = _end_of_chunk(rows, size, keys, cursor)
-            chunk, rows = rows[:cut], rows[cut:]
-            body = _encode(chunk, table)
-            size = _rows_that_fit(len(chunk), len(body))
-            last = values.encode_key([chunk[-1][index] for index in keys])
-            yield RawChunk(body=body, rows=len(chunk), last=last, digest=None)
+        rows: list[Row] = cursor.fetchmany(STEP)
+        while rows:
+            parts, count, size, last = [], 0, 0, rows[0]
+            # Never cut between equal keys: a "primary key" that a model only claims may repeat.
+            while rows and ((count < CHUNK_ROWS and size < CHUNK_BYTES) or _same_key(rows[0], last, keys)):
+                part = _encode(rows, table)[1:-1]
+                parts.append(part)
+                count, size, last = count + len(rows), size + len(part), rows[-1]
+                rows = cursor.fetchmany(_step(len(rows), len(part)))
+            body = b"[" + b",".join(parts) + b"]"
+            yield RawChunk(body=body, rows=count, last=values.encode_key([last[index] for index in keys]), digest=None)
     except sqlite3.OperationalError as error:
         if "decode" not in str(error).lower():
             raise
@@ -48,18 +50,13 @@ def read_chunks(session: sqlite3.Connection, table: LiveTable) -> Iterator[RawCh
         cursor.close()
 
 
-def _end_of_chunk(rows: list[Row], size: int, keys: list[int], cursor: sqlite3.Cursor) -> int:
-    """Where to cut: after ``size`` rows, but never between equal keys."""
-    cut = min(size, len(rows))
-    while cut < len(rows) and all(rows[cut][index] == rows[cut - 1][index] for index in keys):
-        cut += 1
-        if cut == len(rows):
-            rows += cursor.fetchmany(CHUNK_ROWS)
-    return cut
+def _same_key(row: Row, other: Row, keys: list[int]) -> bool:
+    return all(row[index] == other[index] for index in keys)
 
 
-def _rows_that_fit(rows: int, size: int) -> int:
-    return max(1, min(CHUNK_ROWS, CHUNK_BYTES * rows // max(size, 1)))
+def _step(rows: int, size: int) -> int:
+    """How many rows to fetch next, if they are as wide as those before."""
+    return max(1, min(STEP, CHUNK_BYTES * rows // size))
 
 
 def _encode(rows: list[Row], table: LiveTable) -> bytes:
@@ -84,14 +81,18 @@ def _undecodable(session: sqlite3.Connection, table: LiveTable) -> str:
             found = row[: len(table.names)]
             for name, value, kind in zip(table.names, found, row[len(table.names) :], strict=True):
                 if kind == b"text" and not _is_utf8(value):
-                    key = [found[table.names.index(part)] for part in table.key]
+                    key = (found[table.names.index(part)] for part in table.key)
                     return _(
                         "%(table)s, column %(column)s, key %(key)s: the text is not valid UTF-8 and can't be carried"
                         " exactly. Correct that row, or exclude the model (BACKUP_EXCLUDE)."
-                    ) % {"table": table.sql, "column": name, "key": ", ".join(map(str, key))}
+                    ) % {"table": table.sql, "column": name, "key": ", ".join(map(_readable, key))}
     finally:
         session.text_factory = str
     return _("%(table)s holds text that is not valid UTF-8.") % {"table": table.sql}
+
+
+def _readable(value: Any) -> str:
+    return value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 def _is_utf8(value: bytes) -> bool:
