@@ -31,6 +31,8 @@ class LocalVault:
         """A stream to write ``name`` with. The file appears when the block ends without an exception."""
         path = self.path(name)
         partial = path.with_name(path.name + PARTIAL)
+        if self.folder.exists() and not self.folder.is_dir():
+            raise StorageFailed(_("%(folder)s is not a folder.") % {"folder": self.folder})
         with self._failing_clearly(name):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if path.exists():

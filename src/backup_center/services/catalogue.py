@@ -81,7 +81,7 @@ def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     record.needs = list(sidecar.manifest.needs)
     record.table_count = len(sidecar.manifest.tables)
     record.row_count = sidecar.manifest.rows
-    record.backup_end_time = datetime.fromisoformat(sidecar.manifest.finished_at)
+    record.backup_end_time = _as_stored(datetime.fromisoformat(sidecar.manifest.finished_at))
     record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
     record.save(update_fields=FINISHED_FIELDS)
 
@@ -125,8 +125,14 @@ def remove_files(record: BackupRecord, vault: LocalVault) -> None:
         vault.delete(record.backup_name + suffix)
 
 
+def _as_stored(moment: datetime) -> datetime:
+    """Without USE_TZ, a project's times are naive, in its own time zone."""
+    naive = timezone.is_naive(timezone.now())
+    return timezone.make_naive(moment, timezone.get_default_timezone()) if naive else moment
+
+
 def _free_name(backup_type: str) -> str:
-    stamp = timezone.localtime(timezone.now(), timezone.get_default_timezone()).strftime("%Y%m%d_%H%M%S")
+    stamp = datetime.now(timezone.get_default_timezone()).strftime("%Y%m%d_%H%M%S")
     stem = f"backup_{backup_type.lower()}_{stamp}"
     name, number = stem, 1
     vault = get_vault()

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.conf import settings as project
-from django.contrib.contenttypes.models import ContentType
 from django.core.cache import caches
 from django.utils.translation import gettext as _
 
@@ -168,10 +168,24 @@ class _Restore:
         """After COMMIT: what the process and the caches remember is of before."""
         self.record.count_restore()
         journal.forget_vanished_users()
-        ContentType.objects.clear_cache()
+        if apps.is_installed("django.contrib.contenttypes"):
+            apps.get_model("contenttypes.ContentType").objects.clear_cache()
         for alias in project.CACHES:
             if not _holds_sessions(alias):
-                caches[alias].clear()
+                self._clear_cache(alias)
+
+    def _clear_cache(self, alias: str) -> None:
+        try:
+            caches[alias].clear()
+        except Exception as error:  # noqa: BLE001  # whatever a backend raises: the rows are committed all the same
+            message = _("The cache %(alias)s could not be cleared (%(error)s): clear it by hand.")
+            journal.write(
+                BackupLog.Operation.RESTORE,
+                BackupLog.Level.WARNING,
+                message % {"alias": alias, "error": error},
+                record=self.record,
+                user=self.user,
+            )
 
 
 def _holds_sessions(alias: str) -> bool:

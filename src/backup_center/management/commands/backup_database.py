@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import DEFAULT_DB_ALIAS
 from django.utils.translation import gettext as _
@@ -14,6 +14,7 @@ from ..terminal import BackupCommand, size, split_names
 
 class Command(BackupCommand):
     help = gettext_lazy("Back up the database: everything, or some data types.")  # type: ignore[assignment]
+    requires_system_checks: ClassVar[list[str]] = ["backup_center"]  # type: ignore[misc]  # backups must not lie where the web server hands them out
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings as project
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -23,10 +24,11 @@ class Command(BackupCommand):
         if options["status"]:
             records = records.filter(status=options["status"])
         for record in records:
-            created = timezone.localtime(record.created_at).strftime("%Y-%m-%d %H:%M:%S")
+            created = timezone.localtime(record.created_at) if project.USE_TZ else record.created_at
             self.say(
-                f"{record.backup_name}  {created}  {record.get_backup_type_display()}  {record.get_status_display()}"
-                f"  {size(record.file_size)}  {','.join(record.data_types)}{self._marks(record)}"
+                f"{record.backup_name}  {created:%Y-%m-%d %H:%M:%S}  {record.get_backup_type_display()}"
+                f"  {record.get_status_display()}  {size(record.file_size)}"
+                f"  {','.join(record.data_types)}{self._marks(record)}"
             )
             if record.error_message:
                 self.say(f"    {record.error_message}")

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from ..base import Column, TableSpec
 
-# Tables by their names as Django quotes them: oid, kind, name, whether we own it, whether row security hides rows from us.
+# Tables by their names as Django quotes them: oid, kind, name, whether we own it, whether row security hides rows.
 RELATIONS = """
 SELECT asked.name, c.oid::int8, c.relkind::text, quote_ident(n.nspname) || '.' || quote_ident(c.relname),
        pg_has_role(c.relowner, 'USAGE'), c.relrowsecurity AND row_security_active(c.oid), c.reltuples::int8
@@ -38,8 +38,8 @@ WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgen
 ORDER BY a.attrelid, a.attnum
 """
 
-# Generators of a table's columns: identity, serial, or any sequence that a default draws from. The last value is NULL if
-# nothing was drawn yet.
+# Generators of a table's columns: identity, serial, or any sequence that a default draws from. The last value is NULL
+# if nothing was drawn yet.
 SEQUENCES = """
 SELECT DISTINCT a.attname, quote_ident(n.nspname) || '.' || quote_ident(s.relname), q.seqincrement, q.seqmax,
        a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype), pg_sequence_last_value(s.oid)

@@ -74,7 +74,7 @@ def foreign_keys(session: sqlite3.Connection, tables: Sequence[LiveTable]) -> li
 
 
 def _keys_of(session: sqlite3.Connection, child: str, spelled: Mapping[str, str]) -> Iterator[ForeignKey]:
-    """Names as the tables spell them: a key may write them in another case. One that refers to no key of a table is none."""
+    """Names as the tables spell them: a key may write them in another case. One that refers to no key is none."""
     rows = session.execute(f"PRAGMA foreign_key_list({quote(child)})").fetchall()
     for number in sorted({row[0] for row in rows}):
         own = sorted((row for row in rows if row[0] == number), key=lambda row: row[1])

@@ -1,0 +1,24 @@
+"""A project without USE_TZ keeps naive times, in its own time zone: everything works there as well."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from backup_center.services import cleanup
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_backup_is_taken_listed_judged_and_restored(settings, backups, restores, capsys):
+    settings.USE_TZ = False
+    record = backups.create_backup()
+    record.refresh_from_db()
+
+    now = datetime.now(timezone.get_default_timezone()).replace(tzinfo=None)
+    assert now - timedelta(minutes=1) < record.backup_end_time <= now
+    call_command("list_backups")
+    assert f"{record.backup_name}  {record.created_at:%Y-%m-%d %H:%M:%S}" in capsys.readouterr().out
+    assert [verdict.delete for verdict in cleanup.plan(days=0)] == [False]
+    assert restores.restore_from_backup(record)["animals"] == 0
