@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -60,10 +60,11 @@ def data_types() -> dict[str, DataType]:
         return _one_per_app()
     if not isinstance(configured, Mapping):
         raise ImproperlyConfigured(_("BACKUP_DATA_TYPES must be a dict of data types."))
-    families = _families()
+    covered = covered_models()
+    families = _families(covered)
     taken: dict[Model, str] = {}
     for name, entry in configured.items():
-        for model in _named_models(name, entry):
+        for model in _named_models(name, entry, covered):
             for member in (model, *families[model]):
                 if taken.setdefault(member, name) != name:
                     raise ImproperlyConfigured(
@@ -77,7 +78,7 @@ def data_types() -> dict[str, DataType]:
             % {"one": catch_alls[0], "other": catch_alls[1]}
         )
     for name in catch_alls:
-        for model in covered_models():
+        for model in covered:
             taken.setdefault(model, name)
     return {
         name: DataType(
@@ -85,7 +86,7 @@ def data_types() -> dict[str, DataType]:
             label=entry.get("label", name),
             stats=entry.get("stats", name.lower()),
             mode=entry.get("mode", REPLACE),
-            models=tuple(model for model in covered_models() if taken.get(model) == name),
+            models=tuple(model for model in covered if taken.get(model) == name),
         )
         for name, entry in configured.items()
     }
@@ -113,15 +114,17 @@ def not_covered(alias: str, tables: list[str]) -> dict[str, str]:
     """What a backup of ``alias`` leaves out, and why. ``tables``: the names of all tables that the database has."""
     reasons: dict[str, str] = {}
     covered = {spec.label for spec in table_specs(alias)}
+    patterns = _exclusions()
+    candidates = set(covered_models())
     names = set()
     for model in _all_models():
         label = model._meta.label_lower
         names.add(model._meta.db_table.strip('"').lower())
         if label in covered:
             continue
-        if is_excluded(model):
+        if is_excluded(model, patterns):
             reasons[label] = _("excluded")
-        elif model not in covered_models():
+        elif model not in candidates:
             reasons[label] = _("another model covers its table")
         elif not router.allow_migrate_model(alias, model):
             reasons[label] = _("it lives in another database")
@@ -138,29 +141,37 @@ def not_covered(alias: str, tables: list[str]) -> dict[str, str]:
 def covered_models() -> list[Model]:
     """Models with a table of their own, but not the excluded ones; one per table."""
     by_table: dict[str, Model] = {}
+    patterns = _exclusions()
     for model in sorted(_all_models(), key=lambda model: not model._meta.managed):
-        if not is_excluded(model):
+        if not is_excluded(model, patterns):
             by_table.setdefault(model._meta.db_table, model)
     return [model for model in _all_models() if by_table.get(model._meta.db_table) is model]
 
 
-def is_excluded(model: Model) -> bool:
+def is_excluded(model: Model, patterns: Sequence[str] | None = None) -> bool:
     """Our own, sessions, the standard list and BACKUP_EXCLUDE; an automatic table is treated as its owner is."""
     from django.contrib.sessions.base_session import AbstractBaseSession  # a model: only once the apps are loaded
 
+    if patterns is None:
+        patterns = _exclusions()
     owner = _owner(model)
     if owner._meta.app_config is apps.get_containing_app_config(__name__):
         return True
     if issubclass(owner, AbstractBaseSession):
         return True
     label = owner._meta.label.lower()
-    return any(fnmatchcase(label, pattern.lower()) for pattern in (*ALWAYS_EXCLUDED, *get_settings().exclude))
+    return any(fnmatchcase(label, pattern) for pattern in patterns)
+
+
+def _exclusions() -> list[str]:
+    return [pattern.lower() for pattern in (*ALWAYS_EXCLUDED, *get_settings().exclude)]
 
 
 def _one_per_app() -> dict[str, DataType]:
-    families = _families()
+    covered = covered_models()
+    families = _families(covered)
     names: dict[Model, str] = {}
-    for model in covered_models():  # a family that spans apps belongs to the app of its first member
+    for model in covered:  # a family that spans apps belongs to the app of its first member
         for member in families[model]:
             names.setdefault(member, model._meta.app_label)
     return {
@@ -168,11 +179,11 @@ def _one_per_app() -> dict[str, DataType]:
             name=app.label.upper(), label=app.verbose_name, stats=app.label, mode=REPLACE, models=members
         )
         for app in apps.get_app_configs()
-        if (members := tuple(model for model in covered_models() if names[model] == app.label))
+        if (members := tuple(model for model in covered if names[model] == app.label))
     }
 
 
-def _named_models(name: str, entry: Any) -> Iterator[Model]:
+def _named_models(name: str, entry: Any, covered: Sequence[Model]) -> Iterator[Model]:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("models"), list | tuple):
         raise ImproperlyConfigured(
             _('BACKUP_DATA_TYPES["%(name)s"] must be a dict with a list of "models".') % {"name": name}
@@ -182,7 +193,7 @@ def _named_models(name: str, entry: Any) -> Iterator[Model]:
     for text in entry["models"]:
         if text == THE_REST:
             continue
-        found = [model for model in covered_models() if fnmatchcase(model._meta.label.lower(), str(text).lower())]
+        found = [model for model in covered if fnmatchcase(model._meta.label.lower(), str(text).lower())]
         if not found:
             raise ImproperlyConfigured(
                 _('BACKUP_DATA_TYPES["%(name)s"]: there is no model %(model)s, or it is excluded.')
@@ -191,9 +202,8 @@ def _named_models(name: str, entry: Any) -> Iterator[Model]:
         yield from found
 
 
-def _families() -> dict[Model, set[Model]]:
+def _families(covered: Sequence[Model]) -> dict[Model, set[Model]]:
     """Which models must stay together: multi-table parents and children, and automatic many-to-many tables."""
-    covered = covered_models()
     families = {model: {model} for model in covered}
     for model in covered:
         relatives = [parent for parent in model._meta.parents if parent in families]

@@ -13,9 +13,17 @@ from django.db import connection, connections
 from backup_center import registry
 from backup_center.models import BackupRecord
 from tests.conftest import raw_rows
+from tests.integration.killing import Child
 from tests.zoo.models import Animal, Keeper
 
 ANIMALS = 1200
+
+
+@pytest.fixture(autouse=True)
+def _no_child_outlives_its_test() -> Iterator[None]:
+    yield
+    for child in list(Child.alive):
+        child.kill()
 
 
 class SmallZoo:
@@ -72,18 +80,33 @@ def in_journal_mode():
 
     @contextmanager
     def switched(mode: str) -> Iterator[None]:
-        options = connection.settings_dict["OPTIONS"]
-        usual = options["init_command"]
-        _reconnect(options, f"PRAGMA journal_mode={mode}")
+        usual = connection.settings_dict["OPTIONS"]
+        _reconnect(usual | {"init_command": f"PRAGMA journal_mode={mode}"})
         try:
             yield
         finally:
-            _reconnect(options, usual)
+            _reconnect(usual)
 
     return switched
 
 
-def _reconnect(options: dict[str, str], init_command: str) -> None:
-    options["init_command"] = init_command
+@pytest.fixture
+def in_short_patience():
+    """Run a block in which Django doesn't wait long for a SQLite database that is locked."""
+
+    @contextmanager
+    def hurried() -> Iterator[None]:
+        usual = connection.settings_dict["OPTIONS"]
+        _reconnect(usual | ({"timeout": 0.2} if connection.vendor == "sqlite" else {}))
+        try:
+            yield
+        finally:
+            _reconnect(usual)
+
+    return hurried
+
+
+def _reconnect(options: dict[str, object]) -> None:
+    connection.settings_dict["OPTIONS"] = options
     connections.close_all()
     connection.ensure_connection()

@@ -1,4 +1,4 @@
-"""Sidecars with a valid signature and a content of our choice, as an attacker with the key or a later version has it."""
+"""Sidecars with a valid signature and a content of our choice: of an attacker with the key, or of a later version."""
 
 from __future__ import annotations
 

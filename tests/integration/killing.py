@@ -1,8 +1,9 @@
 """Processes that die for real. A forked child counts its steps, and kills or stops itself at the one that it was told.
 
 A step is whatever changes a file or speaks to the database: ``open`` for writing, ``write`` (before it, and with half
-of it done), ``fsync``, ``rename``, ``remove``, each SQL statement (of a long row of equal ones, every hundredth), and
-on PostgreSQL a COMMIT that was sent and whose answer nobody waits for. Each is noted *before* it happens.
+of it done), ``fsync``, ``rename``, ``remove``, each SQL statement (of very many equal ones, every hundredth), and on
+PostgreSQL a COMMIT that was sent and whose answer nobody waits for. Each is noted *before* it happens, under a name of
+its own ("fsync", "fsync #2", …), which is the same in each run, whatever its threads do first.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from sqlite3 import dbapi2
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import connection, connections
 from django.db.models.functions import Now
@@ -33,14 +35,16 @@ from backup_center.services.lease import PERIOD
 Work = Callable[[], object]
 
 CRASHED = 99  # the child's exit code for an error that isn't one of ours
-PATIENCE = 60
+PATIENCE = 30
 WRITING = os.O_WRONLY | os.O_RDWR
-SPARSE = 100  # of a row of equal steps, one in so many counts
+MANY, SPARSE = 20, 100  # of more equal steps than that, one in so many counts
 SMALL_BUFFER = 4096  # so that an archive takes several writes
 
 
 class Child:
     """A forked process; its exit code is that of the error which ended it, as for the commands."""
+
+    alive: ClassVar[set[Child]] = set()
 
     def __init__(self, work: Work) -> None:
         # No socket and no thread may be shared; pytest's own watchdog is a thread.
@@ -51,14 +55,18 @@ class Child:
         self.pid = os.fork()
         if self.pid == 0:
             os._exit(_outcome(work))
+        self.alive.add(self)
 
     def wait(self) -> int:
         """The exit code; ``-SIGKILL`` if it was killed, ``-SIGSTOP`` if it stopped."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+            if pid and os.WIFSTOPPED(status):
+                return -os.WSTOPSIG(status)
             if pid:
-                return -os.WSTOPSIG(status) if os.WIFSTOPPED(status) else os.waitstatus_to_exitcode(status)
+                self.alive.remove(self)
+                return os.waitstatus_to_exitcode(status)
             time.sleep(0.001)
         self.kill()
         raise AssertionError(f"The child did not end within {PATIENCE} s.")
@@ -74,6 +82,7 @@ class Child:
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+        self.alive.remove(self)
 
 
 def steps_of(work: Work) -> list[str]:
@@ -91,13 +100,13 @@ def steps_of(work: Work) -> list[str]:
         return found.read().splitlines()
 
 
-def kill_at(step: int, work: Work) -> None:
+def kill_at(step: str, work: Work) -> None:
     """Do the work in a child that is killed at this step."""
-    assert Child(lambda: _die_at(step, work, signal.SIGKILL)).wait() == -signal.SIGKILL, "The kill was never reached."
+    assert Child(lambda: _die_at(step, work, signal.SIGKILL)).wait() == -signal.SIGKILL, f"{step} was never reached."
     wait_for_server()
 
 
-def stop_at(step: int, work: Work) -> Child:
+def stop_at(step: str, work: Work) -> Child:
     """Do the work in a child that is suspended at this step."""
     return Child(lambda: _die_at(step, work, signal.SIGSTOP)).wait_until_stopped()
 
@@ -106,12 +115,13 @@ def suspend_self(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def choose(labels: list[str], count: int, seed: int) -> list[int]:
+def choose(steps: list[str], count: int, seed: int) -> list[str]:
     """Seeded steps, each kind as likely as any other, however often it occurs."""
     rng = random.Random(seed)
-    kinds = sorted(set(labels))
-    picked = (rng.choice(kinds) for _ in range(count))
-    return [rng.choice([number for number, label in enumerate(labels) if label == kind]) for kind in picked]
+    kinds: dict[str, list[str]] = {}
+    for step in steps:
+        kinds.setdefault(step.partition(" #")[0], []).append(step)
+    return [rng.choice(kinds[kind]) for kind in rng.choices(sorted(kinds), k=count)]
 
 
 def let_the_lease_expire() -> None:
@@ -148,18 +158,18 @@ def _outcome(work: Work) -> int:
     return 0
 
 
-def _die_at(step: int, work: Work, how: signal.Signals) -> None:
+def _die_at(step: str, work: Work, how: signal.Signals) -> None:
     _Steps(step, how)
     work()
 
 
 class _Steps:
-    """Notes every step of this process from now on; at number ``last`` it sends itself a signal."""
+    """Notes every step of this process from now on; at the ``last`` it sends itself a signal."""
 
-    def __init__(self, last: int | None = None, how: signal.Signals = signal.SIGKILL) -> None:
+    def __init__(self, last: str | None = None, how: signal.Signals = signal.SIGKILL) -> None:
         self.labels: list[str] = []
         self._last, self._how = last, how
-        self._row: tuple[str, int] = ("", 0)
+        self._seen: Counter[str] = Counter()
         vault.BUFFER = SMALL_BUFFER
         sys.addaudithook(self._audit)
         self._watch_descriptors()
@@ -169,12 +179,12 @@ class _Steps:
             self._watch_sqlite()
 
     def __call__(self, label: str, last_words: Work = lambda: None) -> None:
-        name, length = self._row
-        self._row = (label, length + 1 if name == label else 1)
-        if self._row[1] > 1 and self._row[1] % SPARSE:
+        self._seen[label] += 1
+        count = self._seen[label]
+        if count > MANY and count % SPARSE:
             return
-        self.labels.append(label)
-        if len(self.labels) - 1 == self._last:
+        self.labels.append(label if count == 1 else f"{label} #{count}")
+        if self.labels[-1] == self._last:
             last_words()
             os.kill(os.getpid(), self._how)
 

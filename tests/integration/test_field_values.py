@@ -1,6 +1,6 @@
 """Every field that Django ships, with the values at its edges: what comes back is what was there."""
 
-import datetime
+import datetime as dt
 import json
 import sys
 import uuid
@@ -10,13 +10,14 @@ import pytest
 from django.apps import apps
 from django.db import connection, models
 from django.db.models import fields as shipped
-from django.db.models.fields import files, json as json_fields, related
+from django.db.models.fields import files, related
+from django.db.models.fields import json as json_fields
 
 from tests.zoo.models import Computed, Moment, Numbers, Texts, Times, Uuid
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-UTC = datetime.UTC
+UTC = dt.UTC
 # Bases, and what only old migrations may use.
 NOT_A_COLUMN = {
     "Field", "RelatedField", "ForeignObject", "CommaSeparatedIntegerField", "IPAddressField", "NullBooleanField",
@@ -111,24 +112,24 @@ def test_addresses_and_paths(comes_back):
 def test_times_to_the_microsecond_and_at_the_ends_of_the_calendar(comes_back):
     Times.objects.create()
     for moment in (
-        datetime.datetime(1, 1, 1, tzinfo=UTC),
-        datetime.datetime(9999, 12, 30, 23, 59, 59, 999999, tzinfo=UTC),
-        datetime.datetime(1883, 11, 18, 12, 0, 0, 1, tzinfo=UTC),
-        datetime.datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
+        dt.datetime(1, 1, 1, tzinfo=UTC),
+        dt.datetime(9999, 12, 30, 23, 59, 59, 999999, tzinfo=UTC),
+        dt.datetime(1883, 11, 18, 12, 0, 0, 1, tzinfo=UTC),
+        dt.datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
     ):
         Times.objects.create(day=moment.date(), moment=moment, time=moment.time())
-    for duration in (datetime.timedelta.min, datetime.timedelta.max, datetime.timedelta(microseconds=-1)):
+    for duration in (dt.timedelta.min, dt.timedelta.max, dt.timedelta(microseconds=-1)):
         if connection.vendor == "postgresql" or abs(duration.days) < 10**8:  # SQLite counts microseconds in 64 bits
             Times.objects.create(duration=duration)
-    Moment.objects.create(at=datetime.datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC))
-    Moment.objects.create(at=datetime.datetime(2026, 1, 1, 0, 0, 0, 0, tzinfo=UTC))
+    Moment.objects.create(at=dt.datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=UTC))
+    Moment.objects.create(at=dt.datetime(2026, 1, 1, 0, 0, 0, 0, tzinfo=UTC))
     comes_back()
 
 
 def test_what_the_database_fills_in_stays_as_it_was(comes_back):
     for name in ("cat", "straße"):
         Computed.objects.create(name=name)
-    Computed.objects.create(name="dog", level=0, stamp=datetime.datetime(2020, 2, 29, tzinfo=UTC))
+    Computed.objects.create(name="dog", level=0, stamp=dt.datetime(2020, 2, 29, tzinfo=UTC))
     comes_back()
     Computed.objects.create(name="new")
     assert Computed.objects.get(name="new").loud == "NEW"

@@ -45,6 +45,7 @@ def test_content_types_are_mapped_by_name_in_a_partial_restore(backups, restores
     record = backups.create_backup()
     move_content_type(Animal, 4711)
     Tag.objects.all().delete()
+    assert restores.plan(record, ["ZOO"]).refused == ()
     restores.restore_from_backup(record, data_types=["ZOO"])
     tag = Tag.objects.get(pk=tag.pk)
     assert tag.content_type_id == 4711
@@ -79,8 +80,13 @@ def test_a_content_type_that_is_gone_is_refused_by_name(backups, restores, rows_
     tag_an_animal()
     record = backups.create_backup()
     Tag.objects.all().delete()
-    ContentType.objects.get_for_model(Animal).delete()
+    gone = ContentType.objects.get_for_model(Animal)
+    place = gone.pk
+    gone.delete()
+    ContentType.objects.create(pk=place, app_label="brand", model="new")  # its id even means something else
     before = rows_of_everything()
+    with pytest.raises(Refused, match=r"zoo\.animal"):
+        restores.plan(record, ["ZOO"])
     with pytest.raises(Refused, match=r"zoo\.animal"):
         restores.restore_from_backup(record, data_types=["ZOO"])
     assert rows_of_everything() == before

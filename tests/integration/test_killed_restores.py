@@ -25,13 +25,13 @@ def killed_restores(small_zoo, backups, restores):
         restores.restore_from_backup(record)
 
     def kill_and_look(choose_steps) -> dict[str, bool]:
-        labels = steps_of(work)
+        steps = steps_of(work)
         small_zoo.spoil()
         outcomes = {}
-        for step in choose_steps(_while_it_holds_the_lease(labels)):
+        for step in choose_steps(_while_it_holds_the_lease(steps)):
             small_zoo.forget(but=record)
             BackupLog.objects.all().delete()
-            when = f"killed at step {step}, {labels[step]}"
+            when = f"killed at {step}"
 
             kill_at(step, work)
 
@@ -41,7 +41,7 @@ def killed_restores(small_zoo, backups, restores):
             if found == good:
                 small_zoo.spoil()
                 assert small_zoo.rows() == spoiled
-            outcomes[labels[step]] = found == good
+            outcomes[step] = found == good
         return outcomes
 
     yield kill_and_look
@@ -49,9 +49,9 @@ def killed_restores(small_zoo, backups, restores):
     assert small_zoo.rows() == good
 
 
-def _while_it_holds_the_lease(labels: list[str]) -> list[str]:
-    release = max(number for number, label in enumerate(labels) if label.startswith('UPDATE "backup_installation"'))
-    return labels[: release + 1]
+def _while_it_holds_the_lease(steps: list[str]) -> list[str]:
+    release = max(number for number, step in enumerate(steps) if step.startswith('UPDATE "backup_installation"'))
+    return steps[: release + 1]
 
 
 def look_at_the_next_run(backups, committed: bool, when: str) -> None:
@@ -101,6 +101,31 @@ def test_killed_at_every_step_of_its_safety_backup_that_touches_a_file(killed_re
     assert {"rename ….tar.gz.partial", "open ….manifest.json.partial", "rename ….manifest.json.partial"} <= {*outcomes}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_killed_at_statements(killed_restores, seed):
-    killed_restores(lambda labels: choose(labels, 22, seed))
+def test_killed_between_giving_the_lease_back_and_the_log(small_zoo, backups, restores):
+    """Nobody who comes next would know of it: it must be in the log by then."""
+    record = backups.create_backup()
+    labels = steps_of(lambda: restores.restore_from_backup(record))
+    release = len(_while_it_holds_the_lease(labels))
+    BackupLog.objects.all().delete()
+    if release < len(labels):
+        kill_at(release, lambda: restores.restore_from_backup(record))
+    backups.create_backup()
+
+    assert BackupLog.objects.filter(operation=BackupLog.Operation.RESTORE, log_level=Level.SUCCESS).count() == 1
+
+
+def test_killed_after_it_was_counted_it_is_not_counted_again(small_zoo, backups, restores):
+    record = backups.create_backup()
+    labels = steps_of(lambda: restores.restore_from_backup(record))
+    record.refresh_from_db()
+    kill_at(len(_while_it_holds_the_lease(labels)) - 1, lambda: restores.restore_from_backup(record))
+    let_the_lease_expire()
+    backups.create_backup()
+
+    assert BackupRecord.objects.get(pk=record.pk).recovery_records == record.recovery_records + 1
+
+
+def test_killed_at_statements(killed_restores):
+    outcomes = killed_restores(lambda labels: choose(labels, 26, seed=2))
+
+    assert set(outcomes.values()) == {False, True}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from itertools import cycle
 
 import pytest
 from django.core.management import call_command, execute_from_command_line
+from django.db import connection
 
 from backup_center import signals
 from backup_center.engine.errors import Busy
@@ -47,19 +49,15 @@ def test_while_one_works_the_others_are_told_who_it_is(holder, small_zoo, record
     rows, records = small_zoo.rows(), BackupRecord.objects.count()
     child = Child(work[holder]).wait_until_stopped()
 
-    for other in (
-        backups.create_backup,
-        lambda: backups.delete_old_backups(days=0),
-        lambda: backups.delete_backup(record),
-        lambda: restores.restore_from_backup(record),
-    ):
+    others = [backups.create_backup, lambda: backups.delete_old_backups(days=0), lambda: backups.delete_backup(record)]
+    commands = [["backup_database"], ["cleanup_backups", "--days=0", "--confirm"]]
+    if holder != "restore":
+        others.append(lambda: restores.restore_from_backup(record))
+        commands.append(["restore_database", record.backup_name, "--yes"])
+    for other in others:
         with pytest.raises(Busy, match=rf"{holder} by .*:{child.pid}"):
             other()
-    for command in (
-        ["backup_database"],
-        ["cleanup_backups", "--days=0", "--confirm"],
-        ["restore_database", record.backup_name, "--yes"],
-    ):
+    for command in commands:
         assert Child(lambda command=command: execute_from_command_line(["manage.py", *command])).wait() == 3
 
     assert child.resume() == 0
@@ -67,6 +65,15 @@ def test_while_one_works_the_others_are_told_who_it_is(holder, small_zoo, record
     good = BackupRecord.objects.filter(status=SUCCESS)
     assert good.count() == records + {"backup": 1, "restore": 1, "cleanup": -1}[holder]
     assert [finding for found in good for finding in backups.verify_backup(found, deep=True)] == []
+
+
+def test_a_restore_during_a_restore_is_told_who_it_is(small_zoo, record, restores, in_short_patience):
+    child = Child(lambda: restores.restore_from_backup(record, progress=once(suspend_self))).wait_until_stopped()
+
+    with in_short_patience(), pytest.raises(Busy, match=rf"restore by .*:{child.pid}"):
+        restores.restore_from_backup(record)
+
+    assert child.resume() == 0
 
 
 def test_looking_is_possible_while_somebody_works(small_zoo, record, backups, restores, capsys):
@@ -92,7 +99,7 @@ def test_a_crowd_that_starts_at_the_same_moment(small_zoo, record, backups, rest
             work()
 
         before = BackupRecord.objects.count()
-        children = [Child(lambda work=next(works): when_the_gate_opens(work)) for _ in range(5)]
+        children = [Child(partial(when_the_gate_opens, next(works))) for _ in range(5)]
         os.close(gate)
         os.close(start)
         codes = [child.wait() for child in children]

@@ -10,6 +10,7 @@ from tests.zoo.models import Legacy
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TYPE = "character varying(20)" if settings.ON_POSTGRESQL else "varchar(20)"
+TEXT = "text" if settings.ON_POSTGRESQL else "TEXT"
 BEFORE = "CREATE TABLE legacy (id integer PRIMARY KEY, name varchar(20) NOT NULL, old integer)"
 ROWS = "INSERT INTO legacy (id, name) VALUES (1, 'a'), (2, 'b')"
 
@@ -25,7 +26,7 @@ ROWS = "INSERT INTO legacy (id, name) VALUES (1, 'a'), (2, 'b')"
     ),
     (
         "CREATE TABLE legacy (id integer PRIMARY KEY, name text, old integer)",
-        [f"zoo.legacy.name was {TYPE} NOT NULL and is text."],
+        [f"zoo.legacy.name was {TYPE} NOT NULL and is {TEXT}."],
     ),
     (
         "CREATE VIEW legacy AS SELECT 1 AS id, 'a' AS name, 1 AS old",

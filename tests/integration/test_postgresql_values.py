@@ -1,6 +1,6 @@
 """What only PostgreSQL stores: each value travels as the server's own text, each change is seen by its digest."""
 
-import datetime
+import datetime as dt
 from decimal import Decimal
 
 import pytest
@@ -83,8 +83,8 @@ def test_every_type_of_the_server(own_types, schema, comes_back):
 
 
 WRITING = {
-    "DateStyle": "'SQL, DMY'", "IntervalStyle": "'sql_standard'", "extra_float_digits": "-5", "bytea_output": "'escape'",
-    "TimeZone": "'Asia/Kathmandu'",
+    "DateStyle": "'SQL, DMY'", "IntervalStyle": "'sql_standard'", "extra_float_digits": "-5",
+    "bytea_output": "'escape'", "TimeZone": "'Asia/Kathmandu'",
 }  # fmt: skip
 READING = {"xmloption": "'document'", "array_nulls": "off", "DateStyle": "'SQL, MDY'"}
 
@@ -116,18 +116,20 @@ def test_fields_of_django_contrib_postgres(comes_back):
         numbers=[1, None, -(2**31)], words=[["a", "NULL"], ['"', "\\"], ["{", ",\n"]], pairs={"a": None, "": "NULL"},
         data={"𠮷": [1.0, None]}, search="a:1 cat:2B",
     )  # fmt: skip
-    moment = datetime.datetime(2026, 1, 1, microsecond=1, tzinfo=datetime.UTC)
+    moment = dt.datetime(2026, 1, 1, microsecond=1, tzinfo=dt.UTC)
     Ranges.objects.create()
     Ranges.objects.create(
         integers=NumericRange(1, 5), bigs=NumericRange(None, 2**62), decimals=NumericRange(Decimal("1.50"), None, "[)"),
-        moments=DateTimeTZRange(moment, None), days=DateRange(datetime.date(2026, 1, 1), datetime.date(9999, 12, 31)),
+        moments=DateTimeTZRange(moment, None), days=DateRange(dt.date(2026, 1, 1), dt.date(9999, 12, 31)),
     )  # fmt: skip
     Ranges.objects.create(integers=NumericRange(empty=True))
     comes_back()
 
 
 def test_keys_that_are_equal_in_any_case(comes_back):
-    AnyCase.objects.bulk_create(AnyCase(word=f"{'Ä' if number % 2 else 'ä'}{number}", text="A") for number in range(700))
+    AnyCase.objects.bulk_create(
+        AnyCase(word=f"{'Ä' if number % 2 else 'ä'}{number}", text="A") for number in range(700)
+    )
     comes_back()
 
 

@@ -85,7 +85,8 @@ def test_rows_elsewhere_that_refer_to_rows_which_stay_are_not_in_the_way(backups
 def test_references_over_two_columns_and_to_other_keys_than_the_first(schema, backups, restores, rows_of_everything):
     schema(
         "CREATE TABLE legacy (id integer PRIMARY KEY, name text, part integer, UNIQUE (part, name))",
-        "CREATE TABLE loyal (id integer PRIMARY KEY, p integer, n text, FOREIGN KEY (n, p) REFERENCES legacy (name, part))",
+        "CREATE TABLE loyal (id integer PRIMARY KEY, p integer, n text,"
+        " FOREIGN KEY (n, p) REFERENCES legacy (name, part))",
         "INSERT INTO legacy VALUES (1, 'a', 1), (2, 'b', 2)",
     )
     record = backups.create_backup(["ZOO"])
@@ -154,7 +155,8 @@ def _keys(table):
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(
-                "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass ORDER BY 1", [table]
+                "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass ORDER BY 1",
+                [table],
             )
         else:
             cursor.execute("SELECT name, sql FROM sqlite_master WHERE name = %s", [table])

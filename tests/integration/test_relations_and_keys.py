@@ -1,6 +1,6 @@
 """Whatever refers to whatever, under whatever name: it comes back as it was."""
 
-import datetime
+import datetime as dt
 import uuid
 from decimal import Decimal
 
@@ -8,7 +8,22 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 
 from tests.zoo.models import (
-    Amount, Animal, Chicken, Egg, Keeper, Membership, Odd, Owned, Passport, Seat, Stamp, Tag, Tagged, Taxi, Team, Uuid,
+    Amount,
+    Animal,
+    Chicken,
+    Egg,
+    Keeper,
+    Membership,
+    Odd,
+    Owned,
+    Passport,
+    Seat,
+    Stamp,
+    Tag,
+    Tagged,
+    Taxi,
+    Team,
+    Uuid,
     Word,
 )  # fmt: skip
 
@@ -29,7 +44,7 @@ def test_many_to_many(comes_back):
     animals = [Animal.objects.create(name=str(number)) for number in range(4)]
     animals[0].friends.set(animals[1:])
     team = Team.objects.create(name="第一")
-    Membership.objects.create(team=team, keeper=Keeper.objects.create(name="x"), since=datetime.date(1, 1, 1))
+    Membership.objects.create(team=team, keeper=Keeper.objects.create(name="x"), since=dt.date(1, 1, 1))
     comes_back()
 
 

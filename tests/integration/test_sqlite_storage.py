@@ -23,12 +23,38 @@ if settings.ON_POSTGRESQL:
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LEGACY = TableSpec(label="zoo.legacy", table="legacy", data_type="ZOO", key=("id",))
-VALUES = ("1", "1.0", "1.5", "'1'", "'1.0'", "x'00ff'", "NULL", "''", "9e999", "-9e999", "9223372036854775807", "0.1", "'x'")
+VALUES = (
+    "1",
+    "1.0",
+    "1.5",
+    "'1'",
+    "'1.0'",
+    "x'00ff'",
+    "NULL",
+    "''",
+    "9e999",
+    "-9e999",
+    "9223372036854775807",
+    "0.1",
+    "'x'",
+)
 VALUES += ("1e300", "-0.0", "cast(x'610062' AS text)", "1e15", "123456789012345678")
 
 
 def test_any_class_in_any_column(schema, comes_back):
-    kinds = ("integer", "text", "real", "numeric", "blob", "", "boolean", "varchar(3)", '"a b"', "decimal(3, 1)", "datetime")
+    kinds = (
+        "integer",
+        "text",
+        "real",
+        "numeric",
+        "blob",
+        "",
+        "boolean",
+        "varchar(3)",
+        '"a b"',
+        "decimal(3, 1)",
+        "datetime",
+    )
     schema(
         f"CREATE TABLE legacy (id integer PRIMARY KEY, {', '.join(f'c{i} {kind}' for i, kind in enumerate(kinds))})",
         *(f"INSERT INTO legacy VALUES (NULL, {', '.join([value] * len(kinds))})" for value in VALUES),
@@ -58,7 +84,8 @@ def test_infinities_in_the_key(schema, comes_back):
 
 def test_columns_that_are_generated_or_named_by_nobody(schema, comes_back):
     schema(
-        "CREATE TABLE legacy (id integer PRIMARY KEY, name text, v AS (upper(name)), s AS (id * 2) STORED, d DEFAULT 7)",
+        "CREATE TABLE legacy (id integer PRIMARY KEY, name text, v AS (upper(name)),"
+        " s AS (id * 2) STORED, d DEFAULT 7)",
         "INSERT INTO legacy (name) VALUES ('a'), ('b')",
     )
     comes_back()
@@ -129,7 +156,11 @@ def test_writers_go_on_while_a_backup_reads(mode, tmp_path):
                 rows += sum(chunk.rows for chunk in chunks)
             assert rows == 3000
             assert ours.query("SELECT id FROM legacy") == [(99999,)]
-        left = {file.name for file in tmp_path.iterdir()} - {"other.sqlite3-journal", "other.sqlite3-wal", "other.sqlite3-shm"}
+        left = {file.name for file in tmp_path.iterdir()} - {
+            "other.sqlite3-journal",
+            "other.sqlite3-wal",
+            "other.sqlite3-shm",
+        }
         assert left == {"other.sqlite3"}
     finally:
         writer.close()

@@ -17,12 +17,14 @@ postgresql_only = pytest.mark.skipif(not settings.ON_POSTGRESQL, reason="Postgre
 
 INDEXES = """
 SELECT c.relname, pg_get_indexdef(i.indexrelid), t.spcname, obj_description(c.oid), i.indisclustered, i.indisvalid,
-       i.indisreplident, c.reloptions, array(SELECT a.attstattarget FROM pg_attribute a WHERE a.attrelid = c.oid ORDER BY attnum)
+       i.indisreplident, c.reloptions,
+       array(SELECT a.attstattarget FROM pg_attribute a WHERE a.attrelid = c.oid ORDER BY attnum)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid LEFT JOIN pg_tablespace t ON t.oid = c.reltablespace
 WHERE i.indrelid = 'legacy'::regclass ORDER BY 1
 """
 KEYS = """
-SELECT conname, conrelid::regclass::text, pg_get_constraintdef(oid), obj_description(oid), convalidated FROM pg_constraint
+SELECT conname, conrelid::regclass::text, pg_get_constraintdef(oid), obj_description(oid), convalidated
+FROM pg_constraint
 WHERE contype = 'f' AND (conrelid = 'legacy'::regclass OR confrelid = 'legacy'::regclass) ORDER BY 1
 """
 

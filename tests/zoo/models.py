@@ -69,7 +69,9 @@ class Computed(models.Model):
     """What the database fills in by itself."""
 
     name = models.CharField(max_length=100)
-    loud = models.GeneratedField(expression=Upper("name"), output_field=models.CharField(max_length=100), db_persist=True)
+    loud = models.GeneratedField(
+        expression=Upper("name"), output_field=models.CharField(max_length=100), db_persist=True
+    )
     stamp = models.DateTimeField(db_default=Now())
     level = models.IntegerField(db_default=7)
 
@@ -190,7 +192,7 @@ class Odd(models.Model):
         db_table = "Table, of ÖDD Names"
 
 
-# -- tables that other programs made; tests create them as they need them (the fixture ``schema``) ------------------------
+# -- tables that other programs made: tests create them as they need them (the fixture ``schema``) --------------------
 
 
 class Legacy(models.Model):

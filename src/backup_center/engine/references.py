@@ -105,8 +105,7 @@ class _References:
         gone = f"{STAGED} r WHERE NOT EXISTS (SELECT 1 FROM {key.parent} k WHERE "  # noqa: S608
         gone += _equal("k", key.parent_columns, "r", staged) + ")"
         parent = self._in_manifest(key.parent)
-        mapped = self.selection.maps.get(child.label, {}).keys() & set(key.columns)
-        if parent is not None and not mapped:
+        if parent is not None:
             live = self.known[key.parent]
             ordered = in_order(live, parent.names)
             if is_same(parent, ordered, self.selection.manifest, self.connection):

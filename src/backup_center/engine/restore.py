@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,6 +22,7 @@ from .errors import Damaged, ReferencesInTheWay
 from .manifest import Manifest, Sidecar, Table
 from .references import left_behind
 from .selection import Selection, digest_of, digests_compare, match
+from .threads import partner
 from .vault import LocalVault
 
 EMPTY = b"[]"
@@ -153,7 +154,7 @@ class _Loaded:
     def __iter__(self) -> Iterator[bytes]:
         pending: deque[tuple[int, Future[bytes]]] = deque()
         codec = CODECS[self.manifest.codec]
-        with ThreadPoolExecutor(1, "restore-unpack") as unpacker:
+        with partner("restore-unpack") as unpacker:
             for index, chunk in enumerate(self.table.chunks):
                 name = chunks.entry_name(self.table.label, index)
                 pending.append((chunk.rows, unpacker.submit(chunks.read, chunk, self.read_stored, codec, name)))

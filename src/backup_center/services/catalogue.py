@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from django.db import IntegrityError
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -54,22 +55,26 @@ def begin(
 ) -> BackupRecord:
     """A record that is RUNNING, under a name and a sequence number of its own."""
     sequence = lease.take_sequence()
-    return BackupRecord.objects.create(
-        backup_name=_free_name(backup_type),
-        backup_type=backup_type,
-        status=BackupRecord.Status.RUNNING,
-        data_types=data_types,
-        backup_start_time=timezone.now(),
-        created_by=still_there(user),
-        created_by_name=actor_name(user),
-        is_automatic=user is None,
-        description=description,
-        project_id=lease.before.project_id,
-        sequence=sequence,
-        trigger=trigger,
-        database=database,
-        heartbeat_at=timezone.now(),
-    )
+    try:
+        return BackupRecord.objects.create(
+            backup_name=_free_name(backup_type),
+            backup_type=backup_type,
+            status=BackupRecord.Status.RUNNING,
+            data_types=data_types,
+            backup_start_time=timezone.now(),
+            created_by=still_there(user),
+            created_by_name=actor_name(user),
+            is_automatic=user is None,
+            description=description,
+            project_id=lease.before.project_id,
+            sequence=sequence,
+            trigger=trigger,
+            database=database,
+            heartbeat_at=timezone.now(),
+        )
+    except IntegrityError:
+        lease.check()  # only somebody who took over can have taken the name that was free
+        raise
 
 
 def finish(record: BackupRecord, sidecar: Sidecar) -> None:

@@ -20,13 +20,13 @@ from typing import IO, Any
 
 from django.core.files import locks
 from django.db import Error as AnyDatabaseError
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 
 from ..engine.dialects.base import Connection
-from ..engine.errors import BackupCenterError, Busy, LeaseLost
+from ..engine.errors import BackupCenterError, Busy, DatabaseFailed, LeaseLost
 from ..models import Installation
 from .connecting import database_file, home_alias
 from .journal import logger
@@ -70,6 +70,10 @@ class Lease:
         """What the dead left is in the log."""
         self.unsettled = {}
         self.remember()
+
+    def conclude(self) -> None:
+        """All that there is to say of this operation is said: who takes over has nothing to settle."""
+        self._mine().update(operation="")
 
     def guard(self, connection: Connection, alias: str) -> None:
         """The last thing before a restore's COMMIT, in its own transaction: only the holder gets past it.
@@ -137,7 +141,11 @@ def hold(operation: str) -> Iterator[Lease]:
     Raises ``LeaseLost`` for any error of a holder from whom it was taken: that is the cause.
     """
     with _file_lock(database_file(home_alias())) as file:
-        lease = _take(operation, file)
+        try:
+            lease = _take(operation, file)
+        except OperationalError as error:
+            text = _("The database can't be used (%(error)s). If Backup Center is new here, run migrate first.")
+            raise DatabaseFailed(text % {"error": error}) from error
         heart = threading.Thread(target=lease.beat_until_released, name="backup-heartbeat", daemon=True)
         heart.start()
         try:

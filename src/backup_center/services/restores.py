@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.conf import settings as project
 from django.core.cache import caches
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from .. import registry, signals
@@ -84,21 +85,18 @@ class RestoreService:
         Returns the number of rows brought back per data type, by its statistics name: ``{"shops": 100, …}``.
         """
         refuse_inside_transaction(home_alias(), backup_record.database)
-        try:
-            sidecar = _sidecar(backup_record)
-            chosen = _chosen_types(sidecar, data_types)
-            with hold(interrupted.RESTORE) as lease:
+        # Being Busy is not logged: whoever has the lease may keep the whole database locked.
+        with hold(interrupted.RESTORE) as lease:
+            try:
                 interrupted.settle(lease)
                 signals.pre_restore.send(RestoreService, record=backup_record, user=user)
-                result = _Restore(backup_record, sidecar, chosen, user, lease, progress).run(safety_backup)
-        except BaseException as error:
-            _log_failure(backup_record, error, user)
-            signals.post_restore.send_robust(
-                RestoreService, record=backup_record, user=user, statistics=None, error=error
-            )
-            raise
-        statistics = _statistics(result.rows)
-        _log_success(backup_record, chosen, statistics, result, user)
+                statistics = _Restore(backup_record, data_types, user, lease, progress).run(safety_backup)
+            except BaseException as error:
+                _log_failure(backup_record, error, user)
+                signals.post_restore.send_robust(
+                    RestoreService, record=backup_record, user=user, statistics=None, error=error
+                )
+                raise
         signals.post_restore.send_robust(
             RestoreService, record=backup_record, user=user, statistics=statistics, error=None
         )
@@ -111,16 +109,16 @@ class _Restore:
     def __init__(
         self,
         record: BackupRecord,
-        sidecar: Sidecar,
-        chosen: list[str],
+        data_types: Sequence[str] | None,
         user: AbstractBaseUser | None,
         lease: Lease,
         progress: Progress | None,
     ) -> None:
-        self.record, self.sidecar, self.chosen, self.user = record, sidecar, chosen, user
-        self.lease, self.progress = lease, progress
+        self.record, self.user, self.lease, self.progress = record, user, lease, progress
+        self.sidecar = _sidecar(record)
+        self.chosen = _chosen_types(self.sidecar, data_types)
 
-    def run(self, safety_backup: bool) -> RestoreResult:
+    def run(self, safety_backup: bool) -> dict[str, int]:
         alias = self.record.database
         self.lease.remember(record=self.record.pk, database=alias, data_types=self.chosen)
         with engine_connection(alias) as connection:
@@ -138,8 +136,7 @@ class _Restore:
                 raise
         if safety is not None and result.safety is not None:
             catalogue.finish(safety, result.safety)
-        self._settle()
-        return result
+        return self._settle(result)
 
     def _begin_safety(self) -> BackupRecord:
         return catalogue.begin(
@@ -164,15 +161,20 @@ class _Restore:
         if self.progress is not None:
             self.progress(phase, done, total)
 
-    def _settle(self) -> None:
-        """After COMMIT: what the process and the caches remember is of before."""
-        self.record.count_restore()
-        journal.forget_vanished_users()
+    def _settle(self, result: RestoreResult) -> dict[str, int]:
+        """After COMMIT. Counted, logged and concluded together: whoever takes over finds all of it, or does it."""
+        statistics = _statistics(result.rows)
+        with transaction.atomic(using=home_alias()):
+            self.record.count_restore()
+            journal.forget_vanished_users()
+            _log_success(self.record, self.chosen, statistics, result, self.user)
+            self.lease.conclude()
         if apps.is_installed("django.contrib.contenttypes"):
             apps.get_model("contenttypes.ContentType").objects.clear_cache()
         for alias in project.CACHES:
             if not _holds_sessions(alias):
                 self._clear_cache(alias)
+        return statistics
 
     def _clear_cache(self, alias: str) -> None:
         try:

@@ -12,7 +12,7 @@ import orjson
 import psycopg
 from django.utils.translation import gettext as _
 
-from ...errors import DatabaseFailed, ReferencesInTheWay, Refused, SchemaDiffers
+from ...errors import DatabaseFailed, NotExact, ReferencesInTheWay, Refused, SchemaDiffers
 from ..base import Connection, ForeignKey, LiveTable, Load, RawChunk, TableSpec
 from . import catalog, reading, replacing
 
@@ -33,6 +33,7 @@ SETTINGS = {
     "jit": "off",  # it costs more than it saves on our long, simple statements
 }
 LOCK_ATTEMPTS = 6
+NOT_UNICODE = (psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter)
 RETRIED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.UndefinedTable)
 
 
@@ -115,7 +116,16 @@ class PostgresConnection(Connection):
 
     def chunks(self, table: LiveTable) -> Iterator[RawChunk]:
         with failing_clearly():
-            yield from reading.read_chunks(self._session, table)
+            try:
+                yield from reading.read_chunks(self._session, table)
+            except NOT_UNICODE as error:
+                raise NotExact(
+                    _(
+                        "%(table)s holds text that can't be carried exactly (%(error)s). Correct its rows, or exclude"
+                        " the model (BACKUP_EXCLUDE)."
+                    )
+                    % {"table": table.sql, "error": _first_line(error)}
+                ) from error
 
     def count(self, table: LiveTable) -> int:
         [(rows,)] = self.query(f"SELECT count(*) FROM {reading.from_clause(table)}")

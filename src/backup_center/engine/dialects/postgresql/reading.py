@@ -55,13 +55,20 @@ def read_chunks(connection: psycopg.Connection, table: LiveTable) -> Iterator[Ra
     with _copying(connection, copy_statement(table)) as session:
         for lines in _batches(session):
             # Never cut between equal keys: a "primary key" that a model only claims may repeat.
-            if pending and _key(pending[-1], keys) != _key(lines[0], keys):
-                yield _chunk(pending, keys)
-                pending = lines
-            else:
-                pending += lines
+            cut = _end_of_chunk(pending, lines[0], keys)
+            if cut:
+                yield _chunk(pending[:cut], keys)
+            pending = pending[cut:] + lines
         if pending:
             yield _chunk(pending, keys)
+
+
+def _end_of_chunk(lines: list[bytes], following: bytes, keys: list[int]) -> int:
+    """How many lines end before the key of the line that follows them begins."""
+    cut, key = len(lines), _key(following, keys)
+    while cut and _key(lines[cut - 1], keys) == key:
+        cut -= 1
+    return cut
 
 
 def _batches(session: pq.abc.PGconn) -> Iterator[list[bytes]]:

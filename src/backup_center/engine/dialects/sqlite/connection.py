@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -145,9 +145,12 @@ class SqliteConnection(Connection):
         self._session.close()
 
     def _open(self, path: Path) -> sqlite3.Connection:
-        session = self._opener(path)
-        session.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-        session.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        with ExitStack() as undo:
+            session = self._opener(path)
+            undo.callback(session.close)
+            session.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+            session.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+            undo.pop_all()
         return session
 
     def _dangling_before(self, keys: Sequence[ForeignKey]) -> set[tuple[str, str, str]]:
@@ -164,12 +167,12 @@ class SqliteConnection(Connection):
     def _copy_pages(self, copy: Path) -> sqlite3.Connection:
         copy.unlink(missing_ok=True)
         os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        try:
+        with ExitStack() as undo:
+            undo.callback(copy.unlink, missing_ok=True)
             target = self._open(copy)
+            undo.callback(target.close)
             self._session.backup(target)
-        except BaseException:
-            copy.unlink(missing_ok=True)
-            raise
+            undo.pop_all()
         return target
 
     @contextmanager
