@@ -12,7 +12,7 @@ from django.db import connection
 
 from backup_center.engine.errors import BadSignature, Damaged
 from tests.integration.forging import archive_path, flip, sidecar_path
-from tests.integration.killing import steps_of, stop_at
+from tests.integration.killing import stop_at
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -128,8 +128,7 @@ def test_nobody_else_can_read_what_is_written(small_zoo, backups):
     """Not even while it is written, and whatever the umask is."""
     usual = os.umask(0)
     try:
-        labels = steps_of(backups.create_backup)
-        halfway = stop_at(labels.index("half a write"), backups.create_backup)
+        halfway = stop_at("half a write", backups.create_backup)
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in small_zoo.vault.iterdir()}
         assert halfway.resume() == 0
     finally:

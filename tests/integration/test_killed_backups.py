@@ -18,8 +18,8 @@ SIDECAR = ".manifest.json"
 
 
 @pytest.fixture
-def killed_at(small_zoo, backups):
-    """Kill a backup at each of these steps, and look at what the next run makes of it. The last one is returned."""
+def killed_at(small_zoo, backups, restores):
+    """Kill a backup at each of these steps, and look at what the next run makes of it; at the end the old one restores."""
     first = backups.create_backup()
 
     def kill_and_look(choose_steps, work=backups.create_backup) -> list[str]:
@@ -33,9 +33,7 @@ def killed_at(small_zoo, backups):
     yield kill_and_look
     before = small_zoo.rows()
     small_zoo.spoil()
-    from backup_center.services import RestoreService
-
-    RestoreService().restore_from_backup(first)
+    restores.restore_from_backup(first)
     assert small_zoo.rows() == before
 
 
@@ -77,7 +75,7 @@ def test_killed_again_while_what_was_killed_is_settled(killed_at, small_zoo, bac
         kill_at("rename ….manifest.json.partial", backups.create_backup)
         let_the_lease_expire()
 
-    first = backups.create_backup()
+    first = BackupRecord.objects.get()
     killed_halfway()
     steps = steps_of(backups.create_backup)
     removing = [number for number, step in enumerate(steps) if step.startswith("remove")]

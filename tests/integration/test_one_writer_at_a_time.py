@@ -8,7 +8,6 @@ from itertools import cycle
 
 import pytest
 from django.core.management import call_command, execute_from_command_line
-from django.db import connection
 
 from backup_center import signals
 from backup_center.engine.errors import Busy
