@@ -167,7 +167,7 @@ def _table(data: Mapping[str, Any]) -> Table:
     known["chunks"] = tuple(Chunk(**chunk) for chunk in data["chunks"])
     known["key"] = tuple(data["key"])
     if not known["chunks"] or not all(map(_is_sound, known["chunks"])):
-        raise ValueError(_("%(table)s has a chunk that can't be") % {"table": data["label"]})
+        raise ValueError(_("%(table)s has a chunk of an impossible size") % {"table": data["label"]})
     return Table(**known)
 
 

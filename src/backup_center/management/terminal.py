@@ -32,10 +32,12 @@ class Progress:
         self._drawn = 0.0 if self._live else time.monotonic()
 
     def __call__(self, phase: str, done: int, total: int) -> None:
+        """``phase``: a part of a restore, or the label of the table that is read."""
         now = time.monotonic()
         if now - self._drawn < (REFRESH_SECONDS if self._live else LINE_SECONDS) and not (self._live and done == total):
             return
         self._drawn = now
+        phase = {"safety": _("safety backup"), "load": _("restoring"), "check": _("checking")}.get(phase, phase)
         if not self._live:
             self._stream.write(f"{done:,} / {total:,}  {phase}\n")
             self._stream.flush()
