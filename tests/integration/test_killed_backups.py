@@ -19,7 +19,7 @@ SIDECAR = ".manifest.json"
 
 @pytest.fixture
 def killed_at(small_zoo, backups, restores):
-    """Kill a backup at each of these steps, and look at what the next run makes of it; at the end the old one restores."""
+    """Kill a backup at each of these steps, and look at what the next run makes of it. At last the old one restores."""
     first = backups.create_backup()
 
     def kill_and_look(choose_steps, work=backups.create_backup) -> list[str]:

@@ -30,7 +30,10 @@ class IdMap(dict[Any, Any]):
 
     def __missing__(self, old: Any) -> Any:
         raise Refused(
-            _("The backup refers to %(name)s, which does not exist here. Restore the data type that holds it too, or migrate first.")
+            _(
+                "The backup refers to %(name)s, which does not exist here. Restore the data type that holds it too, or"
+                " migrate first."
+            )
             % {"name": self.names.get(old, old)}
         )
 
