@@ -60,15 +60,18 @@ def _step(rows: int, size: int) -> int:
 
 
 def _encode(rows: list[Row], table: LiveTable) -> bytes:
-    if rows and table.extra.may_hold_reals:
-        for name, column in zip(table.names, zip(*rows, strict=True), strict=True):
-            if name in table.extra.may_hold_reals and float in set(map(type, column)) and _has_infinity(column):
-                return values.encode_rows([[values.tag_real(value) for value in row] for row in rows])
-    return values.encode_rows(rows)
+    encoded = values.encode_rows(rows)
+    if b"null" in encoded and _holds_infinity(rows, table):  # which orjson writes as null
+        return values.encode_rows([[values.tag_real(value) for value in row] for row in rows])
+    return encoded
 
 
-def _has_infinity(column: tuple[Any, ...]) -> bool:
-    return math.inf in column or -math.inf in column
+def _holds_infinity(rows: list[Row], table: LiveTable) -> bool:
+    return any(
+        float in set(map(type, column)) and (math.inf in column or -math.inf in column)
+        for name, column in zip(table.names, zip(*rows, strict=True), strict=True)
+        if name in table.extra.may_hold_reals
+    )
 
 
 def _undecodable(session: sqlite3.Connection, table: LiveTable) -> str:
