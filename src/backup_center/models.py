@@ -91,9 +91,10 @@ class BackupRecord(models.Model):
 
     def count_restore(self) -> None:
         """It has been restored once more, now."""
-        self.recovery_records += 1
-        self.last_recovered_at = timezone.now()
-        self.save(update_fields=["recovery_records", "last_recovered_at"])
+        BackupRecord.objects.filter(pk=self.pk).update(
+            recovery_records=models.F("recovery_records") + 1, last_recovered_at=timezone.now()
+        )
+        self.refresh_from_db(fields=["recovery_records", "last_recovered_at"])
 
 
 class BackupLog(models.Model):

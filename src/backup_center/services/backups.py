@@ -63,6 +63,7 @@ class BackupService:
                 user=user,
                 description=description,
             )
+            lease.show_on(record)
             try:
                 signals.pre_backup.send(BackupService, record=record, user=user)
                 request = request_for(record, connection)

@@ -36,7 +36,7 @@ def write(
     name = record.backup_name if record else ""
     logger.log(LEVELS[level], "%s %s: %s", operation, name, message)
     return BackupLog.objects.create(
-        backup_record=record if record and record.pk else None,
+        backup_record=record if record and BackupRecord.objects.filter(pk=record.pk).exists() else None,
         backup_name=name,
         operation=operation,
         log_level=level,

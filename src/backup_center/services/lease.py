@@ -27,7 +27,7 @@ from django.utils.translation import gettext as _
 
 from ..engine.dialects.base import Connection
 from ..engine.errors import BackupCenterError, Busy, DatabaseFailed, LeaseLost
-from ..models import Installation
+from ..models import BackupRecord, Installation
 from .connecting import database_file, home_alias
 from .journal import logger
 
@@ -51,11 +51,16 @@ class Lease:
             committed = before.committed == before.fencing
             self.unsettled = {**before.details, "operation": before.operation, "committed": committed}
         self._progress: dict[str, Any] = {}
+        self._record: int | None = None
         self._stop = threading.Event()
 
     def report(self, phase: str, done: int, total: int) -> None:
         """Cheap: the heartbeat carries it on."""
         self._progress = {"phase": phase, "done": done, "total": total}
+
+    def show_on(self, record: BackupRecord) -> None:
+        """Let progress and heartbeat appear on this record too."""
+        self._record = record.pk
 
     def check(self) -> None:
         """Raises ``LeaseLost`` if somebody took over."""
@@ -120,6 +125,9 @@ class Lease:
             # Past any buffer: what a full disk refuses must not come back when the file is closed.
             os.ftruncate(self._file.fileno(), 0)
             os.pwrite(self._file.fileno(), json.dumps(facts).encode(), 0)
+        if self._record is not None:
+            running = BackupRecord.objects.filter(pk=self._record, status=BackupRecord.Status.RUNNING)
+            running.update(progress=self._progress, heartbeat_at=Now())
 
     def take_sequence(self) -> int:
         """A number that no backup of this project ever had, larger than all before."""
