@@ -125,13 +125,13 @@ class Stamp(models.Model):
 
 
 class Egg(models.Model):
-    chicken = models.ForeignKey("Chicken", models.CASCADE, null=True)
+    chicken = models.ForeignKey("Chicken", models.CASCADE, null=True, related_name="laid")
 
 
 class Chicken(models.Model):
     """Eggs come from chickens, which come from eggs."""
 
-    egg = models.ForeignKey(Egg, models.CASCADE, null=True)
+    egg = models.ForeignKey(Egg, models.CASCADE, null=True, related_name="hatched")
 
 
 class Vehicle(models.Model):

@@ -49,8 +49,12 @@ class BackupService:
         and no file is left.
         """
         refuse_inside_transaction(home_alias(), database)
-        chosen = _chosen_types(data_types)
-        _refuse_what_is_missing(backup_type)
+        try:
+            chosen = _chosen_types(data_types)
+            _refuse_what_is_missing(backup_type)
+        except Refused as error:
+            journal.write(BackupLog.Operation.BACKUP, BackupLog.Level.ERROR, str(error), user=user)
+            raise
         trigger = trigger or (Trigger.COMMAND if user is None else Trigger.MANUAL)
         with engine_connection(database) as connection, hold("backup") as lease:
             interrupted.settle(lease)
