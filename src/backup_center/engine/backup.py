@@ -100,14 +100,14 @@ def _write_tables(
 ) -> tuple[Table, ...]:
     data_types = {spec.label: spec.data_type for spec in request.specs}
     written = []
-    done, total = 0, sum(connection.count(table) for table in tables)
+    done, total = 0, sum(connection.estimate(table) for table in tables)
     with partner("backup-write") as writer:
         for table in tables:
             entries = []
             for chunk in _stored(request, connection, table, archive, writer):
                 entries.append(chunk)
                 done += chunk.rows
-                progress(table.label, done, total)
+                progress(table.label, done, max(done, total))
             written.append(
                 Table(
                     label=table.label,

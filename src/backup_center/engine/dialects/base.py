@@ -126,6 +126,10 @@ class Connection(ABC):
     @abstractmethod
     def count(self, table: LiveTable) -> int: ...
 
+    def estimate(self, table: LiveTable) -> int:
+        """About how many rows; what progress is measured against."""
+        return self.count(table)
+
     @abstractmethod
     def digest(self, table: LiveTable) -> tuple[int, int] | None:
         """Rows and the sum of their digests, computed inside the database; ``None`` where it can't."""

@@ -131,6 +131,10 @@ class PostgresConnection(Connection):
         [(rows,)] = self.query(f"SELECT count(*) FROM {reading.from_clause(table)}")
         return int(rows)
 
+    def estimate(self, table: LiveTable) -> int:
+        relation: catalog.Relation = table.extra
+        return relation.estimate if relation.estimate > 0 else self.count(table)
+
     def digest(self, table: LiveTable) -> tuple[int, int] | None:
         digest = reading.row_digest(table)
         [(rows, total)] = self.query(

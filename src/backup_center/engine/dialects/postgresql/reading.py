@@ -1,9 +1,9 @@
-"""Rows out of PostgreSQL: COPY's text, turned into JSON without ever becoming Python values.
+"""Rows out of PostgreSQL: its own text, printed as JSON by COPY itself.
 
 Under the engine's session settings COPY prints every value exactly, so each value is a JSON string of PostgreSQL's own
-text (or null). COPY's escapes (``\\\\`` ``\\n`` ``\\t`` ``\\r`` ``\\b`` ``\\f``) are JSON's too; only quotes, ``\\v``
-and other control characters differ. That turns the translation into a few replacements over a whole chunk, and a backup
-runs at the speed of COPY itself.
+text (or null). COPY's CSV with every value quoted, backslash as the escape and ``null`` for NULL *is* the inside of a
+JSON array, but for control characters, which are mended where there are any. So no value ever becomes a Python object,
+and a backup runs at the speed of COPY.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import select
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import orjson
 import psycopg
@@ -20,18 +21,18 @@ from psycopg import pq
 from ..base import CHUNK_BYTES, CHUNK_ROWS, LiveTable, RawChunk
 from .catalog import Relation, quote
 
-# Control characters that COPY leaves bare and JSON forbids (tab and newline are COPY's own separators).
-BARE_CONTROL = bytes(code for code in range(32) if code not in (9, 10))
-ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+DIGEST = "backup_center_digest"
+CONTROL = bytes(range(32))  # CSV leaves them bare, JSON forbids them
+CONTROL_IN_ROW = re.compile(rb"[\x00-\x1f](?!\Z)")  # the last one ends the row
 COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
-ESCAPED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
 def copy_statement(table: LiveTable) -> str:
     """The row's digest and everything else, in key order."""
     columns = ", ".join(quote(name) for name in table.names)
     order = ", ".join(quote(name) for name in table.key)
-    return f"COPY (SELECT {row_digest(table)}, {columns} FROM {from_clause(table)} ORDER BY {order}) TO STDOUT"
+    rows = f"SELECT {row_digest(table)} AS {DIGEST}, {columns} FROM {from_clause(table)} ORDER BY {order}"
+    return f"COPY ({rows}) TO STDOUT (FORMAT csv, FORCE_QUOTE ({columns}), ESCAPE '\\', NULL 'null')"
 
 
 def row_digest(table: LiveTable) -> str:
@@ -123,13 +124,31 @@ def _last_result(session: pq.abc.PGconn) -> pq.abc.PGresult | None:
     return error
 
 
-def to_json(text: bytes) -> bytes:
-    """COPY's lines as a JSON array of arrays of strings and nulls."""
-    if b"\\v" in text or len(text.translate(None, BARE_CONTROL)) != len(text):
-        return orjson.dumps([[unescape(value) for value in line.split(b"\t")] for line in text[:-1].split(b"\n")])
-    text = text.replace(b'"', b'\\"').replace(b"\t", b'","').replace(b"\n", b'"],["')
-    # A bare \N is COPY's NULL; inside a value a backslash is always doubled or part of another escape.
-    return b"".join((b'[["', text[:-3], b"]")).replace(b'"\\N"', b"null")
+def _chunk(lines: list[bytes], keys: list[int]) -> RawChunk:
+    parts = [line.partition(b",") for line in lines]
+    return RawChunk(
+        body=to_json([values for _digest, _comma, values in parts]),
+        rows=len(lines),
+        last=_key(lines[-1], keys),
+        digest=sum([int(digest) for digest, _comma, _values in parts]),
+    )
+
+
+def _key(line: bytes, keys: list[int]) -> list[Any]:
+    values = orjson.loads(to_json([line]))[0]
+    return [values[index] for index in keys]
+
+
+def to_json(lines: list[bytes]) -> bytes:
+    """COPY's lines, newlines and all, as a JSON array of arrays (where a newline is but white space)."""
+    text = b"],[".join(lines)
+    if len(text.translate(None, CONTROL)) + len(lines) != len(text):
+        text = b"],[".join([CONTROL_IN_ROW.sub(_escape, line) for line in lines])
+    return b"".join((b"[[", text, b"]]"))
+
+
+def _escape(match: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % match[0][0]
 
 
 def to_copy(rows: list[list[str | None]], *, escaped: bool) -> str:
@@ -138,28 +157,6 @@ def to_copy(rows: list[list[str | None]], *, escaped: bool) -> str:
         rows = [[value and value.translate(COPY_ESCAPES) for value in row] for row in rows]
     lines = ["\t".join(["\\N" if value is None else value for value in row]) for row in rows]
     return "\n".join(lines) + "\n"
-
-
-def unescape(value: bytes) -> str | None:
-    """One COPY field as the text that it stands for; ``None`` for NULL."""
-    if value == b"\\N":
-        return None
-    return ESCAPE.sub(lambda match: ESCAPED.get(match[1], match[1]), value.decode())
-
-
-def _key(line: bytes, keys: list[int]) -> list[bytes]:
-    fields = line[:-1].split(b"\t")
-    return [fields[index] for index in keys]
-
-
-def _chunk(lines: list[bytes], keys: list[int]) -> RawChunk:
-    parts = [line.partition(b"\t") for line in lines]
-    return RawChunk(
-        body=to_json(b"".join([values for _digest, _tab, values in parts])),
-        rows=len(lines),
-        last=[unescape(value) for value in _key(lines[-1], keys)],
-        digest=sum([int(digest) for digest, _tab, _values in parts]),
-    )
 
 
 def _raise(connection: psycopg.Connection, result: pq.abc.PGresult | None) -> None:
