@@ -31,4 +31,4 @@ bench:  ## measure, beside peers (ARGS="…")
 
 clean:  ## remove what the targets above have made; the data of the mall stay
 	rm -rf .venv-* .demo dist build .coverage .coverage.* htmlcov \
-		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+		.import_linter_cache .mypy_cache .pytest_cache .ruff_cache
