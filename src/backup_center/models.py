@@ -71,6 +71,12 @@ class BackupRecord(models.Model):
     heartbeat_at = models.DateTimeField(_("last sign of life"), null=True, blank=True)
     table_count = models.IntegerField(_("tables"), default=0)
     row_count = models.BigIntegerField(_("rows"), default=0)
+    contents = models.JSONField(
+        _("contents"),
+        default=dict,
+        blank=True,
+        help_text=_("Per table: data type, rows, bytes of JSON, bytes in the archive."),
+    )
     verified_at = models.DateTimeField(_("verified"), null=True, blank=True)
     is_damaged = models.BooleanField(_("damaged"), default=False, help_text=_("The last verification found damage."))
     pinned = models.BooleanField(_("pinned"), default=False, help_text=_("Kept until released."))
@@ -85,6 +91,7 @@ class BackupRecord(models.Model):
             ("restore_backuprecord", _("Can restore backups")),
             ("browse_backuprecord", _("Can browse the rows in backups")),
         ]
+        indexes: ClassVar = [models.Index(fields=["created_at"], name="backuprecord_created")]
 
     def __str__(self) -> str:
         return self.backup_name
@@ -95,6 +102,15 @@ class BackupRecord(models.Model):
             recovery_records=models.F("recovery_records") + 1, last_recovered_at=timezone.now()
         )
         self.refresh_from_db(fields=["recovery_records", "last_recovered_at"])
+
+
+class BackupCenter(BackupRecord):
+    """No table of its own: its entry in the admin's index leads to the pages."""
+
+    class Meta:
+        proxy = True
+        verbose_name = verbose_name_plural = _("Backup Center")
+        default_permissions = ()
 
 
 class BackupLog(models.Model):
@@ -138,6 +154,7 @@ class BackupLog(models.Model):
         verbose_name_plural = _("log")
         ordering: ClassVar = ["-id"]
         default_permissions = ("view",)
+        indexes: ClassVar = [models.Index(fields=["operation", "created_at"], name="backuplog_operation_created")]
 
     def __str__(self) -> str:
         return f"{self.operation} {self.backup_name}: {self.message}"

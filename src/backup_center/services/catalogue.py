@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError
 from django.db.models import Q
@@ -14,7 +14,7 @@ from ..conf import get_settings
 from ..engine import manifest
 from ..engine.codecs import CODECS
 from ..engine.errors import Damaged, NotFound, Refused
-from ..engine.manifest import SIDECAR_LIMIT, SIDECAR_SUFFIX, Sidecar
+from ..engine.manifest import SIDECAR_LIMIT, SIDECAR_SUFFIX, Sidecar, Table
 from ..engine.vault import LocalVault
 from ..models import BackupRecord
 from .journal import actor_name, still_there
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 UNDECIDED = (BackupRecord.Status.PENDING, BackupRecord.Status.RUNNING)
 FINISHED_FIELDS = (
-    "status", "file_path", "file_size", "file_hash", "needs", "table_count", "row_count", "backup_end_time", "progress",
+    "status", "file_path", "file_size", "file_hash", "needs", "table_count", "row_count", "contents", "backup_end_time",
+    "progress",
 )  # fmt: skip
 SUFFIXES = (SIDECAR_SUFFIX, *(codec.suffix for codec in CODECS.values()))
 
@@ -86,9 +87,20 @@ def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     record.needs = list(sidecar.manifest.needs)
     record.table_count = len(sidecar.manifest.tables)
     record.row_count = sidecar.manifest.rows
+    record.contents = {table.label: _content(table) for table in sidecar.manifest.tables}
     record.backup_end_time = _as_stored(datetime.fromisoformat(sidecar.manifest.finished_at))
     record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
     record.save(update_fields=FINISHED_FIELDS)
+
+
+def _content(table: Table) -> dict[str, Any]:
+    """What pages show of a table without opening the manifest. Sizes in bytes."""
+    return {
+        "type": table.data_type,
+        "rows": table.rows,
+        "size": sum(chunk.size for chunk in table.chunks),
+        "stored": sum(chunk.length for chunk in table.chunks),
+    }
 
 
 def locked(record: BackupRecord, *, wait: bool = True) -> BackupRecord | None:
