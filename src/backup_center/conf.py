@@ -42,6 +42,11 @@ def get_settings() -> Settings:
     )
 
 
+def base_template() -> str:
+    """What the pages extend. By itself, since a page must open even where another setting can't be read."""
+    return str(getattr(project, "BACKUP_BASE_TEMPLATE", None) or "backup/base.html")
+
+
 def _patterns(name: str) -> tuple[str, ...]:
     value = getattr(project, name, ())
     if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(item, str) for item in value):

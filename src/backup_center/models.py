@@ -177,6 +177,7 @@ class Installation(models.Model):
     fencing = models.BigIntegerField(default=0)
     committed = models.BigIntegerField(default=0)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
+    progress = models.JSONField(default=dict, blank=True)
 
     class Meta:
         verbose_name = _("installation")

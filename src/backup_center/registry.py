@@ -49,6 +49,10 @@ class DataType:
     def __str__(self) -> str:
         return str(self.label)
 
+    @property
+    def model_labels(self) -> tuple[str, ...]:
+        return tuple(model._meta.label for model in self.models)
+
 
 def data_types() -> dict[str, DataType]:
     """All data types in their configured order, with every covered model in exactly one.

@@ -16,6 +16,7 @@ from django.db import Error as DatabaseFailure
 from django.utils.translation import gettext as _
 
 from ..engine.errors import BackupCenterError, Cancelled
+from ..services.running import phase_name
 
 BAR = 30
 YES = {"y", "yes", "是"}
@@ -37,7 +38,7 @@ class Progress:
         if now - self._drawn < (REFRESH_SECONDS if self._live else LINE_SECONDS) and not (self._live and done == total):
             return
         self._drawn = now
-        phase = {"safety": _("safety backup"), "load": _("restoring"), "check": _("checking")}.get(phase, phase)
+        phase = phase_name(phase)
         if not self._live:
             self._stream.write(f"{done:,} / {total:,}  {phase}\n")
             self._stream.flush()
@@ -125,13 +126,3 @@ class BackupCommand(BaseCommand):
 def split_names(text: str) -> list[str]:
     """``SHOP,CONTRACT`` as a list; spaces and empty parts don't matter."""
     return [part for part in (piece.strip() for piece in text.split(",")) if part]
-
-
-def size(number: int) -> str:
-    """Bytes for people."""
-    value = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:  # noqa: PLR2004
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from django.db import Error as AnyDatabaseError
 from django.db import transaction
@@ -101,6 +101,25 @@ class BackupService:
         )
         signals.post_verify.send_robust(BackupService, record=record, user=user, findings=findings)
         return findings
+
+    def open_archive(self, record: BackupRecord, user: AbstractBaseUser | None = None) -> BinaryIO:
+        """The archive's bytes, to hand out; the log says to whom. The caller closes it."""
+        catalogue.restorable(record)
+        try:
+            stream = catalogue.get_vault().open(record.file_path)
+        except BackupCenterError as error:
+            journal.write(BackupLog.Operation.DOWNLOAD, BackupLog.Level.ERROR, str(error), record=record, user=user)
+            raise
+        message = _("The archive was downloaded.")
+        journal.write(BackupLog.Operation.DOWNLOAD, BackupLog.Level.SUCCESS, message, record=record, user=user)
+        return stream
+
+    def pin_backup(self, record: BackupRecord, user: AbstractBaseUser | None = None, *, pinned: bool = True) -> None:
+        """Keep a backup, whatever its age, until it is released (``pinned=False``)."""
+        record.pinned = pinned
+        record.save(update_fields=["pinned"])
+        message = _("Pinned: kept until it is released.") if pinned else _("Released: a cleanup may delete it.")
+        journal.write(BackupLog.Operation.DELETE, BackupLog.Level.INFO, message, record=record, user=user)
 
     def delete_backup(self, record: BackupRecord, user: AbstractBaseUser | None = None) -> None:
         """Delete one backup, files and record. Refused while it is pinned, needed by another or running."""

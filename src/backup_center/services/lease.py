@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -52,11 +53,17 @@ class Lease:
             self.unsettled = {**before.details, "operation": before.operation, "committed": committed}
         self._progress: dict[str, Any] = {}
         self._record: int | None = None
+        self._began = time.monotonic()
         self._stop = threading.Event()
 
     def report(self, phase: str, done: int, total: int) -> None:
         """Cheap: the heartbeat carries it on."""
-        self._progress = {"phase": phase, "done": done, "total": total}
+        before = self._progress
+        # A new part of the work counts anew; how fast it goes is measured from its beginning.
+        if not before or done < before["done"] or total != before["total"]:
+            self._began = time.monotonic()
+        seconds = round(time.monotonic() - self._began, 1)
+        self._progress = {"phase": phase, "done": done, "total": total, "seconds": seconds}
 
     def show_on(self, record: BackupRecord) -> None:
         """Let progress and heartbeat appear on this record too."""
@@ -119,7 +126,7 @@ class Lease:
 
     def beat(self) -> None:
         if self._file is None:
-            self._mine().update(heartbeat_at=Now())
+            self._mine().update(heartbeat_at=Now(), progress=self._progress)
         else:
             facts = {"holder": self.token, "operation": self.operation, **self._progress}
             # Past any buffer: what a full disk refuses must not come back when the file is closed.
@@ -184,6 +191,7 @@ def _take(operation: str, file: IO[bytes] | None) -> Lease:
             operation=operation,
             details=lease.handed_on(),
             heartbeat_at=Now(),
+            progress={},
         )
     if file is not None:
         with suppress(OSError):  # a full disk: then the name of the holder is missing, nothing else
@@ -200,7 +208,7 @@ def _file_lock(database: Path | None) -> Iterator[IO[bytes] | None]:
     if database is None:
         yield None
         return
-    path = database.with_name(database.name + ".backup-lock")
+    path = lock_path(database)
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", buffering=0) as file:
         if not locks.lock(file, locks.LOCK_EX | locks.LOCK_NB):
             with suppress(ValueError):  # it is being written
@@ -211,6 +219,11 @@ def _file_lock(database: Path | None) -> Iterator[IO[bytes] | None]:
             yield file
         finally:
             locks.unlock(file)
+
+
+def lock_path(database: Path) -> Path:
+    """The file beside a SQLite database that is locked by whoever writes, and holds his name and progress."""
+    return database.with_name(database.name + ".backup-lock")
 
 
 def _busy(operation: str, holder: str) -> str:

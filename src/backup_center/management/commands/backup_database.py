@@ -8,8 +8,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ...models import BackupLog, BackupRecord
+from ...quantities import size
 from ...services import BackupService
-from ..terminal import BackupCommand, size, split_names
+from ..terminal import BackupCommand, split_names
 
 
 class Command(BackupCommand):

@@ -6,8 +6,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ...quantities import size
 from ...services import BackupService, cleanup
-from ..terminal import BackupCommand, size
+from ..terminal import BackupCommand
 
 
 class Command(BackupCommand):

@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ...models import BackupRecord
-from ..terminal import BackupCommand, size
+from ...quantities import size
+from ..terminal import BackupCommand
 
 
 class Command(BackupCommand):

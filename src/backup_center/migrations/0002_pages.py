@@ -37,6 +37,11 @@ class Migration(migrations.Migration):
                 verbose_name="contents",
             ),
         ),
+        migrations.AddField(
+            model_name="installation",
+            name="progress",
+            field=models.JSONField(blank=True, default=dict),
+        ),
         migrations.AddIndex(
             model_name="backuplog",
             index=models.Index(fields=["operation", "created_at"], name="backuplog_operation_created"),

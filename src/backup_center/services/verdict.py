@@ -1,0 +1,111 @@
+"""The first thing to know: could one restore right now, to when, and if not, why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import DEFAULT_DB_ALIAS
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from .. import quantities, registry
+from ..engine.errors import BackupCenterError
+from ..engine.manifest import SIDECAR_SUFFIX
+from ..engine.vault import LocalVault
+from ..models import BackupRecord
+from . import catalogue
+
+GOOD, LOOK, BAD = "good", "look", "bad"
+STALE = timedelta(days=2)
+LOOKED_AT = 200  # good backups looked through for one that holds every data type
+
+Status, Trigger = BackupRecord.Status, BackupRecord.Trigger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """``state``: ``good``, ``look`` (restorable, but read ``evidence``) or ``bad``. ``record``: what to go back to."""
+
+    state: str
+    headline: str
+    evidence: tuple[str, ...]
+    record: BackupRecord | None = None
+
+
+def verdict() -> Verdict:
+    """Looks at the catalogue and at the files of the backup that it names; their content is for verification."""
+    good = list(_good_records())
+    if not good:
+        return _none_at_all()
+    wanted = {spec.data_type for spec in registry.table_specs(DEFAULT_DB_ALIAS)}
+    vault = catalogue.get_vault()
+    missing: list[str] = []
+    for record in sorted(good, key=lambda record: not wanted <= set(record.data_types)):
+        if reason := _not_in_vault(record, vault):
+            missing.append(reason)
+            continue
+        return _restorable(record, wanted - set(record.data_types), missing)
+    return Verdict(
+        state=BAD, headline=_("You can't restore: the files of the backups are gone."), evidence=tuple(missing)
+    )
+
+
+def _good_records() -> Iterator[BackupRecord]:
+    """The newest first, but safety backups last: they hold what a restore replaced, mostly a bad state."""
+    found = BackupRecord.objects.filter(status=Status.SUCCESS, is_damaged=False, database=DEFAULT_DB_ALIAS)
+    newest = list(found.defer("contents", "needs")[:LOOKED_AT])
+    yield from (record for record in newest if record.trigger != Trigger.SAFETY)
+    yield from (record for record in newest if record.trigger == Trigger.SAFETY)
+
+
+def _none_at_all() -> Verdict:
+    failed = BackupRecord.objects.filter(status=Status.FAILED).first()
+    if failed is not None:
+        evidence = _("The last attempt failed: %(error)s") % {"error": failed.error_message}
+        return Verdict(state=BAD, headline=_("You can't restore: no backup has succeeded."), evidence=(evidence,))
+    evidence = _("A backup holds all data of one moment. It takes seconds, and people can go on working.")
+    return Verdict(state=BAD, headline=_("You can't restore yet: there is no backup."), evidence=(evidence,))
+
+
+def _restorable(record: BackupRecord, lacking: set[str], missing: Sequence[str]) -> Verdict:
+    moment = _moment(record)
+    age = quantities.ago(moment)
+    checked = _("verified") if record.verified_at else _("not verified yet")
+    evidence = [_("Last good backup %(age)s, %(checked)s.") % {"age": age, "checked": checked}]
+    worries = list(missing)
+    if lacking:
+        labels = [str(found) for name, found in registry.data_types().items() if name in lacking]
+        worries.append(_("It does not hold: %(types)s.") % {"types": ", ".join(labels)})
+    if timezone.now() - moment > STALE:
+        worries.append(_("That is long ago: what was entered since can't be brought back."))
+    later = BackupRecord.objects.filter(sequence__gt=record.sequence)
+    if failed := later.filter(status=Status.FAILED).defer("contents").first():
+        worries.append(_("The last attempt failed: %(error)s") % {"error": failed.error_message})
+    if damaged := later.filter(is_damaged=True).defer("contents").first():
+        worries.append(_("%(name)s is damaged.") % {"name": damaged.backup_name})
+    text = _("Only a part can be restored, to %(moment)s.") if lacking else _("You can go back to %(moment)s.")
+    return Verdict(
+        state=LOOK if worries else GOOD,
+        headline=text % {"moment": quantities.moment(moment)},
+        evidence=(*evidence, *worries),
+        record=record,
+    )
+
+
+def _moment(record: BackupRecord) -> datetime:
+    return record.backup_start_time or record.created_at
+
+
+def _not_in_vault(record: BackupRecord, vault: LocalVault) -> str:
+    """Why a backup can't be used, from the names and sizes of its files; empty if they look right."""
+    try:
+        size = vault.size(record.file_path)
+        vault.size(record.backup_name + SIDECAR_SUFFIX)
+    except BackupCenterError as error:
+        return str(error)
+    if size != record.file_size:
+        facts = {"name": record.file_path, "found": size, "expected": record.file_size}
+        return _("%(name)s has %(found)d bytes instead of %(expected)d.") % facts
+    return ""

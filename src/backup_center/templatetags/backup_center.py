@@ -1,0 +1,53 @@
+"""Quantities in templates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from .. import quantities
+
+register = template.Library()
+
+register.filter("size", quantities.size)
+register.filter("count", quantities.count)
+register.filter("ago", quantities.ago)
+register.filter("moment", quantities.moment)
+register.filter("exactly", quantities.exactly)
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    return "–" if seconds is None else quantities.duration(seconds)
+
+
+@register.filter
+def rate(rows_per_second: float) -> str:
+    return quantities.count(round(rows_per_second))
+
+
+@register.simple_tag
+def when(moment: datetime | None, *, relative: bool = True) -> SafeString | str:
+    """A moment as people say it, with the exact time to see or to read out."""
+    if moment is None:
+        return "–"
+    exact = quantities.exactly(moment)
+    shown = quantities.ago(moment) if relative else quantities.moment(moment)
+    iso = quantities.local(moment).isoformat()
+    return format_html('<time datetime="{}" title="{}">{}</time>', iso, exact, shown)
+
+
+@register.simple_tag(takes_context=True)
+def with_query(context: dict[str, Any], **changes: Any) -> str:
+    """The page's own query with some parameters changed; an empty one is left out."""
+    query = context["request"].GET.copy()
+    for name, value in changes.items():
+        if value in (None, ""):
+            query.pop(name, None)
+        else:
+            query[name] = value
+    return f"?{query.urlencode()}"

@@ -1,0 +1,26 @@
+"""``path("backup/", include("backup_center.urls"))`` in the host's URLs."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from .web import creating, details, listing, logs, restoring, settings
+
+app_name = "backup"
+
+urlpatterns = [
+    path("", listing.BackupListView.as_view(), name="list"),
+    path("create/", creating.BackupCreateView.as_view(), name="create"),
+    path("stats/", listing.BackupStatsView.as_view(), name="stats"),
+    path("selected/", listing.SelectedView.as_view(), name="selected"),
+    path("progress/", creating.ProgressView.as_view(), name="progress"),
+    path("log/", logs.LogView.as_view(), name="log"),
+    path("log/<int:pk>/", logs.LogEntryView.as_view(), name="log_entry"),
+    path("settings/", settings.SettingsView.as_view(), name="settings"),
+    path("<int:pk>/", details.BackupDetailView.as_view(), name="detail"),
+    path("<int:pk>/download/", details.BackupDownloadView.as_view(), name="download"),
+    path("<int:pk>/restore/", restoring.BackupRestoreView.as_view(), name="restore"),
+    path("<int:pk>/delete/", details.BackupDeleteView.as_view(), name="delete"),
+    path("<int:pk>/verify/", details.BackupVerifyView.as_view(), name="verify"),
+    path("<int:pk>/pin/", details.BackupPinView.as_view(), name="pin"),
+]

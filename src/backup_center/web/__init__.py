@@ -1,0 +1,1 @@
+"""The pages: parse, call a service, show. Server-rendered; everything but liveness works without JavaScript."""

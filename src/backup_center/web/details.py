@@ -1,0 +1,113 @@
+"""One backup: what it holds, its file, its log; download, verify, pin, delete."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+
+from .. import registry
+from ..engine.errors import BackupCenterError
+from ..models import BackupLog, BackupRecord
+from ..services import BackupService, cleanup, overview
+from ..services.running import running
+from .access import StaffView
+
+LOG_SHOWN = 50
+
+
+class BackupDetailView(StaffView):
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        record = self.record()
+        log = list(record.logs.all()[: LOG_SHOWN + 1])
+        checks = BackupLog.objects.filter(backup_record=record, operation=BackupLog.Operation.VERIFY)
+        return self.page(
+            "backup/backup_detail.html",
+            record=record,
+            seconds=overview.seconds_of(record),
+            usable=record.status == BackupRecord.Status.SUCCESS,
+            contents=_contents(record),
+            checked=checks.exclude(log_level=BackupLog.Level.INFO).first(),
+            log=log[:LOG_SHOWN],
+            more_log=len(log) > LOG_SHOWN,
+            children=record.children.defer("contents")[:20],
+            kept_for=cleanup.why_not_deletable(record),
+            running=running() if record.status == BackupRecord.Status.RUNNING else None,
+        )
+
+
+class BackupDownloadView(StaffView):
+    action: ClassVar = "download"
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        record = self.record()
+        stream = BackupService().open_archive(record, self.actor)
+        answer = FileResponse(stream, as_attachment=True, filename=record.file_path)
+        answer["Content-Type"] = "application/gzip" if record.file_path.endswith(".gz") else "application/x-tar"
+        answer["X-Content-Type-Options"] = "nosniff"
+        return answer
+
+
+class BackupVerifyView(StaffView):
+    action: ClassVar = "verify"
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        record = self.record()
+        if BackupService().verify_backup(record, self.actor, deep="deep" in request.POST):
+            messages.error(request, _("Damage was found. Don't rely on this backup; what is wrong is listed below."))
+        elif "deep" in request.POST:
+            messages.success(request, _("The backup is whole: every row was read and matches its digest."))
+        else:
+            messages.success(request, _("The backup is whole: file, size, SHA-256 and signature are right."))
+        return redirect("backup:detail", pk)
+
+
+class BackupDeleteView(StaffView):
+    action: ClassVar = "delete"
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        record = self.record()
+        name = record.backup_name
+        try:
+            BackupService().delete_backup(record, self.actor)
+        except BackupCenterError as error:
+            messages.error(request, _("%(name)s was not deleted: %(error)s") % {"name": name, "error": error})
+            return redirect("backup:detail", pk)
+        messages.success(request, _("%(name)s was deleted. Its log entries stay.") % {"name": name})
+        return redirect("backup:list")
+
+
+class BackupPinView(StaffView):
+    """Keep a backup until it is released, whatever its age."""
+
+    action: ClassVar = "change"
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        record = self.record()
+        BackupService().pin_backup(record, self.actor, pinned=request.POST.get("pinned") == "1")
+        text = (
+            _("It is pinned: no cleanup deletes it.") if record.pinned else _("It is released: cleanups may delete it.")
+        )
+        messages.success(request, text)
+        return redirect("backup:detail", pk)
+
+
+def _contents(record: BackupRecord) -> list[dict[str, Any]]:
+    """Data types in their configured order, those that are no more last, each with its tables."""
+    types = overview.by_type(record)
+    labels = {name: str(found) for name, found in registry.data_types().items()}
+    order = [*(name for name in labels if name in types), *(name for name in types if name not in labels)]
+    return [
+        {
+            "name": name,
+            "label": labels.get(name, name),
+            **types[name],
+            "contents": [
+                {"label": label, **content} for label, content in record.contents.items() if content["type"] == name
+            ],
+        }
+        for name in order
+    ]

@@ -1,0 +1,129 @@
+"""What people may send."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, ClassVar
+
+from django import forms
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
+from django.utils.translation import gettext_lazy as _
+
+from .. import registry
+from ..models import BackupLog, BackupRecord
+
+ANY: tuple[str, Any] = ("", _("any"))
+
+
+class DateInput(forms.DateInput):
+    input_type = "date"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%d")
+
+
+class FilterForm(forms.Form):
+    """The list's filters. What can't be read filters nothing, and says so."""
+
+    SORTS: ClassVar[dict[str, str]] = {
+        "created": "sequence",
+        "name": "backup_name",
+        "size": "file_size",
+        "rows": "row_count",
+    }
+
+    q = forms.CharField(label=_("search"), required=False, max_length=200)
+    status = forms.ChoiceField(label=_("status"), required=False, choices=[ANY, *BackupRecord.Status.choices])
+    type = forms.ChoiceField(label=_("type"), required=False, choices=[ANY, *BackupRecord.Type.choices])
+    way = forms.ChoiceField(
+        label=_("taken"), required=False, choices=[ANY, ("automatic", _("automatically")), ("manual", _("by a person"))]
+    )
+    data_type = forms.ChoiceField(label=_("data type"), required=False)
+    since = forms.DateField(label=_("from"), required=False, widget=DateInput())
+    until = forms.DateField(label=_("to"), required=False, widget=DateInput())
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.data_types().choices = [ANY, *data_type_choices()]
+
+    def data_types(self) -> forms.ChoiceField:
+        field = self.fields["data_type"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101  # for the type checker
+        return field
+
+    def records(self) -> QuerySet[BackupRecord]:
+        self.is_valid()
+        chosen = self.cleaned_data
+        found = BackupRecord.objects.defer("contents", "needs", "progress").select_related("created_by")
+        for name, lookup in (
+            ("status", "status"),
+            ("type", "backup_type"),
+            ("since", "created_at__date__gte"),
+            ("until", "created_at__date__lte"),
+        ):
+            if chosen.get(name):
+                found = found.filter(**{lookup: chosen[name]})
+        if chosen.get("way"):
+            found = found.filter(is_automatic=chosen["way"] == "automatic")
+        if data_type := chosen.get("data_type"):
+            # As the database spells the list: SQLite keeps what Python wrote, PostgreSQL writes anew.
+            spellings = [json.dumps(data_type, ensure_ascii=escaped) for escaped in (True, False)]
+            either = Q(listed__contains=spellings[0]) | Q(listed__contains=spellings[1])
+            found = found.annotate(listed=Cast("data_types", TextField())).filter(either)
+        if text := chosen.get("q"):
+            found = found.filter(
+                Q(backup_name__icontains=text) | Q(description__icontains=text) | Q(created_by_name__icontains=text)
+            )
+        return found
+
+    @property
+    def is_filtering(self) -> bool:
+        self.is_valid()
+        return any(self.cleaned_data.values()) or bool(self.errors)
+
+
+class LogFilterForm(forms.Form):
+    q = forms.CharField(label=_("search"), required=False, max_length=200)
+    operation = forms.ChoiceField(label=_("operation"), required=False, choices=[ANY, *BackupLog.Operation.choices])
+    level = forms.ChoiceField(label=_("level"), required=False, choices=[ANY, *BackupLog.Level.choices])
+
+    def entries(self) -> QuerySet[BackupLog]:
+        self.is_valid()
+        chosen = self.cleaned_data
+        found = BackupLog.objects.defer("details")
+        if chosen.get("operation"):
+            found = found.filter(operation=chosen["operation"])
+        if chosen.get("level"):
+            found = found.filter(log_level=chosen["level"])
+        if text := chosen.get("q"):
+            found = found.filter(Q(backup_name__icontains=text) | Q(message__icontains=text))
+        return found
+
+
+class CreateForm(forms.Form):
+    backup_type = forms.ChoiceField(
+        label=_("type"), choices=BackupRecord.Type.choices, initial=BackupRecord.Type.FULL, widget=forms.RadioSelect
+    )
+    data_types = forms.MultipleChoiceField(
+        label=_("data types"),
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": _("Choose at least one data type.")},
+    )
+    description = forms.CharField(
+        label=_("description"), required=False, max_length=2000, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["data_types"]
+        assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101  # for the type checker
+        field.choices = data_type_choices()
+
+
+def data_type_choices() -> list[tuple[str, str]]:
+    try:
+        return [(name, str(found)) for name, found in registry.data_types().items()]
+    except ImproperlyConfigured:  # the settings page says what is wrong; the list of backups must open all the same
+        return []

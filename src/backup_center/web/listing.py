@@ -1,0 +1,149 @@
+"""The first page: the verdict, the tape, the list; and what can be done with several backups at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.core.paginator import Page, Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from ..engine.errors import BackupCenterError
+from ..models import BackupRecord
+from ..services import BackupService, cleanup, overview
+from ..services.running import running
+from ..services.verdict import BAD, verdict
+from . import charts, panels
+from .access import StaffView
+from .forms import FilterForm
+
+PAGE_SIZE = 25
+
+
+class BackupListView(StaffView):
+    def get(self, request: HttpRequest) -> HttpResponse:
+        form = FilterForm(request.GET)
+        sort = request.GET.get("sort", "-created")
+        page = _page(form.records(), sort, request.GET.get("page"))
+        tape = overview.tape()
+        context: dict[str, Any] = {
+            "verdict": verdict(),
+            "running": running(),
+            "tape": charts.draw_tape(tape),
+            "statistics": overview.statistics(),
+            "form": form,
+            "sort": sort,
+            "columns": _columns(sort),
+            "page": page,
+            "pages": page.paginator.get_elided_page_range(page.number, on_each_side=2, on_ends=1),
+        }
+        if page.number == 1 and not form.is_filtering:
+            context |= panels.context()
+        return self.page("backup/backup_list.html", **context)
+
+
+class BackupStatsView(StaffView):
+    """Numbers for monitoring: counts, bytes, moments in ISO 8601, and whether one could restore."""
+
+    def get(self, request: HttpRequest) -> JsonResponse:
+        found = verdict()
+        facts = overview.statistics()
+        return JsonResponse(
+            {
+                **facts,
+                "restorable": found.state != BAD,
+                "verdict": found.headline,
+                "state": found.state,
+                "restorable_to": found.record and (found.record.backup_start_time or found.record.created_at),
+            }
+        )
+
+
+class SelectedView(StaffView):
+    """Verify or delete several backups: the first POST shows what would happen, the confirmed one does it."""
+
+    ACTIONS: ClassVar = {"verify": "verify", "delete": "delete"}
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        action = self.ACTIONS.get(request.POST.get("action", ""))
+        if action is None:
+            return redirect("backup:list")
+        if not self.is_allowed(action):
+            return self.refuse(action)
+        wanted = [int(key) for key in request.POST.getlist("ids") if key.isdecimal()]
+        records = list(BackupRecord.objects.filter(pk__in=wanted).defer("contents"))
+        if not records:
+            messages.warning(request, _("Nothing was selected."))
+            return redirect("backup:list")
+        choices = [_Choice(record, _hindrance(action, record)) for record in records]
+        if "confirmed" not in request.POST:
+            freed = sum(choice.record.file_size for choice in choices if not choice.hindrance)
+            possible = sum(not choice.hindrance for choice in choices)
+            return self.page("backup/selected.html", action=action, choices=choices, freed=freed, possible=possible)
+        perform = {"verify": self._verify, "delete": self._delete}[action]
+        perform([choice.record for choice in choices if not choice.hindrance])
+        return redirect("backup:list")
+
+    def _verify(self, records: list[BackupRecord]) -> None:
+        damaged = [record for record in records if BackupService().verify_backup(record, self.actor)]
+        for record in damaged:
+            messages.error(self.request, _("%(name)s is damaged.") % {"name": record.backup_name})
+        whole = len(records) - len(damaged)
+        if whole:
+            text = ngettext("%(count)d backup is whole.", "%(count)d backups are whole.", whole)
+            messages.success(self.request, text % {"count": whole})
+
+    def _delete(self, records: list[BackupRecord]) -> None:
+        deleted = 0
+        for record in records:
+            name = record.backup_name
+            try:
+                BackupService().delete_backup(record, self.actor)
+            except BackupCenterError as error:
+                text = _("%(name)s was not deleted: %(error)s") % {"name": name, "error": error}
+                messages.error(self.request, text)
+            else:
+                deleted += 1
+        if deleted:
+            text = ngettext("%(count)d backup was deleted.", "%(count)d backups were deleted.", deleted)
+            messages.success(self.request, text % {"count": deleted})
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    record: BackupRecord
+    hindrance: str
+
+
+def _hindrance(action: str, record: BackupRecord) -> str:
+    if action == "delete":
+        return cleanup.why_not_deletable(record)
+    if record.status != BackupRecord.Status.SUCCESS:
+        return _("It never was complete.")
+    return ""
+
+
+def _page(records: QuerySet[BackupRecord], sort: str, number: str | None) -> Page[BackupRecord]:
+    field = FilterForm.SORTS.get(sort.removeprefix("-"), "sequence")
+    ascending = not sort.startswith("-")
+    ordered = records.order_by(field if ascending else f"-{field}", "-sequence")
+    return Paginator(ordered, PAGE_SIZE).get_page(number)
+
+
+def _columns(sort: str) -> list[dict[str, Any]]:
+    """The list's heads that sort it: what a click asks for, and how it stands."""
+    labels = {"name": _("name"), "created": _("time"), "rows": _("rows"), "size": _("size")}
+    return [
+        {
+            "key": key,
+            "label": label,
+            "next": key if sort == f"-{key}" else f"-{key}",
+            "state": {key: "ascending", f"-{key}": "descending"}.get(sort, "none"),
+        }
+        for key, label in labels.items()
+    ]

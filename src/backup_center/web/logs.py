@@ -1,0 +1,50 @@
+"""The log, and one entry of it: for a restore, its report."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+
+from .. import registry
+from ..models import BackupLog, BackupRecord
+from .access import StaffView
+from .forms import LogFilterForm
+
+PAGE_SIZE = 50
+
+
+class LogView(StaffView):
+    def get(self, request: HttpRequest) -> HttpResponse:
+        form = LogFilterForm(request.GET)
+        page = Paginator(form.entries(), PAGE_SIZE).get_page(request.GET.get("page"))
+        pages = page.paginator.get_elided_page_range(page.number, on_each_side=2, on_ends=1)
+        return self.page("backup/log.html", form=form, page=page, pages=pages)
+
+
+class LogEntryView(StaffView):
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        entry = get_object_or_404(BackupLog.objects.select_related("backup_record"), pk=pk)
+        details = entry.details
+        restored = entry.operation == BackupLog.Operation.RESTORE and entry.log_level == BackupLog.Level.SUCCESS
+        safety = None
+        if name := details.get("safety_backup"):
+            safety = BackupRecord.objects.filter(backup_name=name).first()
+        return self.page(
+            "backup/log_entry.html",
+            entry=entry,
+            restored=restored,
+            statistics=_statistics(details.get("statistics") or {}) if restored else [],
+            safety=safety,
+            lists=[(name, details[name]) for name in ("findings", "differences", "problems") if details.get(name)],
+            details=json.dumps(details, ensure_ascii=False, indent=2) if details else "",
+        )
+
+
+def _statistics(found: dict[str, int]) -> list[tuple[str, Any]]:
+    """Rows brought back, under the data types' names."""
+    labels = {data_type.stats: str(data_type) for data_type in registry.data_types().values()}
+    return [(labels.get(name, name), rows) for name, rows in found.items()]

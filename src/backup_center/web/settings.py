@@ -1,0 +1,84 @@
+"""What is set, what is wrong with it, and what stays out of backups."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings as project
+from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+
+from .. import quantities, registry
+from ..conf import base_template, get_settings
+from ..services import overview
+from .access import StaffView
+
+SECRET = re.compile(r"pass|secret|token|key|credential|dsn", re.IGNORECASE)
+MASK = "••••••"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    name: str
+    value: str
+    given: bool
+    meaning: str
+
+
+class SettingsView(StaffView):
+    def get(self, request: HttpRequest) -> HttpResponse:
+        findings = checks.run_checks(tags=["backup_center"], include_deployment_checks=True)
+        facts: dict[str, Any] = {}
+        try:
+            facts = {
+                "settings": list(_settings()),
+                "data_types": registry.data_types().values(),
+                "not_covered": overview.not_covered(),
+            }
+        except ImproperlyConfigured:
+            pass  # one of the findings says what it is
+        return self.page("backup/settings.html", findings=findings, **facts)
+
+
+def _settings() -> Iterator[Setting]:
+    ours = get_settings()
+    yes, no = _("yes"), _("no")
+    known: dict[str, tuple[str, str]] = {
+        "BACKUP_DIR": (str(ours.directory), _("Where backups are kept.")),
+        "BACKUP_COMPRESSION": (yes if ours.compression else no, _("Whether archives are compressed.")),
+        "BACKUP_ENCRYPTION": (yes if ours.encryption else no, _("Whether archives are encrypted.")),
+        "BACKUP_RETENTION_DAYS": (
+            quantities.count(ours.retention_days) if isinstance(ours.retention_days, int) else str(ours.retention_days),
+            _("How many days a cleanup keeps backups."),
+        ),
+        "BACKUP_DATA_TYPES": (_("see below"), _("Which models belong together.")),
+        "BACKUP_EXCLUDE": (", ".join(ours.exclude) or "–", _("Models that are left out.")),
+        "BACKUP_BASE_TEMPLATE": (base_template(), _("The template around these pages.")),
+        "SECRET_KEY": (MASK, _("Signs every backup. Old keys belong into SECRET_KEY_FALLBACKS.")),
+    }
+    for name, (value, meaning) in known.items():
+        yield Setting(name=name, value=value, given=_is_given(name), meaning=meaning)
+    for name in sorted(dir(project)):
+        if name.startswith("BACKUP_") and name not in known:
+            yield Setting(name=name, value=_masked(name, getattr(project, name)), given=True, meaning="")
+
+
+def _is_given(name: str) -> bool:
+    return hasattr(project, name)
+
+
+def _masked(name: str, value: Any) -> str:
+    """A value for people, with whatever might be secret in it hidden."""
+    if SECRET.search(name):
+        return MASK
+    if isinstance(value, dict):
+        inner = ", ".join(f"{key}: {_masked(str(key), part)}" for key, part in value.items())
+        return "{" + inner + "}"
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(_masked("", part) for part in value) or "–"
+    return re.sub(r"(?<=://)[^/@\s]+@", MASK + "@", str(value))  # user and password in an address
