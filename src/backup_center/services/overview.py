@@ -78,7 +78,8 @@ def statistics() -> dict[str, Any]:
 def tape(now: datetime | None = None) -> Tape:
     end = now or timezone.now()
     start = end - timedelta(days=TAPE_DAYS)
-    found = list(BackupRecord.objects.filter(created_at__gt=start).only(*MARK_FIELDS)[:MOST_MARKS])[::-1]
+    newest = BackupRecord.objects.filter(created_at__gt=start).order_by("-created_at").only(*MARK_FIELDS)
+    found = list(newest[:MOST_MARKS])[::-1]
     restores = BackupLog.objects.filter(
         operation=BackupLog.Operation.RESTORE, log_level=BackupLog.Level.SUCCESS, created_at__gt=start
     )

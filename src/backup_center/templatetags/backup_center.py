@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from .. import quantities
 
@@ -23,6 +26,14 @@ register.filter("exactly", quantities.exactly)
 @register.filter
 def duration(seconds: float | None) -> str:
     return "–" if seconds is None else quantities.duration(seconds)
+
+
+@register.filter
+def types(names: list[str], labels: Mapping[str, str]) -> str:
+    """Data types by their labels; one word for all of them."""
+    if len(labels) > 1 and set(labels) <= set(names):
+        return _("all")
+    return pgettext("list", ", ").join(labels.get(name, name) for name in names)
 
 
 @register.filter

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render, resolve_url
 from django.urls import NoReverseMatch
 from django.utils.decorators import method_decorator
+from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
@@ -21,6 +22,7 @@ from django.views.generic import View
 from ..conf import base_template
 from ..engine.errors import BackupCenterError, NotFound
 from ..models import BackupRecord
+from .forms import data_type_choices
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -77,6 +79,7 @@ class StaffView(View):
         frame = {
             "base_template": base_template(),
             "live": apps.is_installed("django_htmx"),
+            "labels": SimpleLazyObject(lambda: dict(data_type_choices())),
             "may": {action: self.is_allowed(action) for action in ACTIONS},
         }
         return render(self.request, template, {**frame, **context}, status=status)

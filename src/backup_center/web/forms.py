@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from .. import registry
 from ..models import BackupLog, BackupRecord
@@ -41,8 +42,8 @@ class FilterForm(forms.Form):
         label=_("taken"), required=False, choices=[ANY, ("automatic", _("automatically")), ("manual", _("by a person"))]
     )
     data_type = forms.ChoiceField(label=_("data type"), required=False)
-    since = forms.DateField(label=_("from"), required=False, widget=DateInput())
-    until = forms.DateField(label=_("to"), required=False, widget=DateInput())
+    since = forms.DateField(label=pgettext_lazy("date", "from"), required=False, widget=DateInput())
+    until = forms.DateField(label=pgettext_lazy("date", "to"), required=False, widget=DateInput())
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -16,7 +16,7 @@ def context() -> dict[str, Any]:
     past = overview.history()
     return {
         "panels": True,
-        "calendar": overview.calendar(),
+        "calendar": list(zip(*overview.calendar(), strict=True)),  # a row for each day of the week
         "growth": [_growth(found) for found in overview.growth(past)],
         "sizes": _trend(past, [float(record.file_size) for record in past], lambda value: quantities.size(int(value))),
         "durations": _trend(past, [overview.seconds_of(record) or 0.0 for record in past], quantities.duration),

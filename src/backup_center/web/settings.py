@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,14 +35,12 @@ class SettingsView(StaffView):
     def get(self, request: HttpRequest) -> HttpResponse:
         findings = checks.run_checks(tags=["backup_center"], include_deployment_checks=True)
         facts: dict[str, Any] = {}
-        try:
+        with suppress(ImproperlyConfigured):  # one of the findings says what it is
             facts = {
                 "settings": list(_settings()),
                 "data_types": registry.data_types().values(),
                 "not_covered": overview.not_covered(),
             }
-        except ImproperlyConfigured:
-            pass  # one of the findings says what it is
         return self.page("backup/settings.html", findings=findings, **facts)
 
 
