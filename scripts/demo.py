@@ -211,8 +211,8 @@ def tell(password: str) -> bool:
 
 def serve(port: int, password: str) -> int:
     say(
-        f"The site is at http://127.0.0.1:{port}/ ({ADMINISTRATOR}, {password}). Ctrl-C ends it.",
-        f"网站地址 http://127.0.0.1:{port}/（{ADMINISTRATOR}，{password}）。按 Ctrl-C 结束。",
+        f"The pages are at http://127.0.0.1:{port}/backup/ ({ADMINISTRATOR}, {password}). Ctrl-C ends it.",
+        f"备份管理中心 http://127.0.0.1:{port}/backup/（{ADMINISTRATOR}，{password}）。按 Ctrl-C 结束。",
         "\n",
     )
     command = [sys.executable, "mall/manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
