@@ -26,8 +26,8 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
     try:
         settings = get_settings()
     except ImproperlyConfigured as error:
-        return [checks.Error(str(error), hint=_("It extends the default exclusions."), id="backup_center.E006")]
-    return [*_values(settings), *_folder(settings.directory), *_data_types(settings), *_databases()]
+        return [checks.Error(str(error), hint=_("It is added to the defaults."), id="backup_center.E006")]
+    return [*_values(settings), *_folder(settings.directory), *_data_types(settings), *_masks(settings), *_databases()]
 
 
 @checks.register("backup_center", deploy=True)
@@ -118,6 +118,26 @@ def _data_types(settings: Settings) -> Iterator[checks.CheckMessage]:
             _("BACKUP_EXCLUDE names no model of this project: %(patterns)s.") % {"patterns": ", ".join(unknown)},
             hint=_('Write "app_label.Model" or "app_label.*".'),
             id="backup_center.W004",
+        )
+
+
+def _masks(settings: Settings) -> Iterator[checks.CheckMessage]:
+    if not settings.masked_fields:
+        return
+    from .services import masking  # only here: most commands need no engine
+
+    names = [
+        name
+        for model in apps.get_models(include_auto_created=True)
+        for field in model._meta.local_concrete_fields
+        for name in masking.field_names(model, field.column or field.name)
+    ]
+    unknown = [pattern for pattern in settings.masked_fields if not masking.matches(names, pattern)]
+    if unknown:
+        yield checks.Warning(
+            _("BACKUP_MASKED_FIELDS names no field of this project: %(patterns)s.") % {"patterns": ", ".join(unknown)},
+            hint=_('Write "app_label.Model.field" or "*.field".'),
+            id="backup_center.W005",
         )
 
 

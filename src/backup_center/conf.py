@@ -21,6 +21,7 @@ class Settings:
     retention_days: int
     data_types: Mapping[str, Mapping[str, Any]] | None
     exclude: tuple[str, ...]
+    masked_fields: tuple[str, ...]
     signing_keys: tuple[bytes, ...] = field(repr=False)
 
     @property
@@ -37,7 +38,8 @@ def get_settings() -> Settings:
         encryption=bool(getattr(project, "BACKUP_ENCRYPTION", False)),
         retention_days=getattr(project, "BACKUP_RETENTION_DAYS", 30),
         data_types=getattr(project, "BACKUP_DATA_TYPES", None),
-        exclude=_patterns("BACKUP_EXCLUDE"),
+        exclude=_patterns("BACKUP_EXCLUDE", '["app.Model", "app.*"]'),
+        masked_fields=_patterns("BACKUP_MASKED_FIELDS", '["app.Model.field", "*.iban"]'),
         signing_keys=_signing_keys(),
     )
 
@@ -47,10 +49,12 @@ def base_template() -> str:
     return str(getattr(project, "BACKUP_BASE_TEMPLATE", None) or "backup/base.html")
 
 
-def _patterns(name: str) -> tuple[str, ...]:
+def _patterns(name: str, example: str) -> tuple[str, ...]:
     value = getattr(project, name, ())
     if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(item, str) for item in value):
-        raise ImproperlyConfigured(_('%(name)s must be a list such as ["app.Model", "app.*"].') % {"name": name})
+        raise ImproperlyConfigured(
+            _("%(name)s must be a list such as %(example)s.") % {"name": name, "example": example}
+        )
     return tuple(value)
 
 

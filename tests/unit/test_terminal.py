@@ -5,7 +5,8 @@ import io
 import pytest
 
 from backup_center.management import terminal
-from backup_center.management.terminal import Progress, size, split_names
+from backup_center.management.terminal import Progress, split_names
+from backup_center.quantities import size
 
 
 class Terminal(io.StringIO):

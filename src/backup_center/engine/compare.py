@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain, groupby
+from operator import attrgetter
+from typing import Any
+
+import orjson
 
 from .chunks import ReadStored
-from .contents import column_values
-from .dialects.base import Connection, Load
+from .contents import chunk_rows, column_values
+from .dialects.base import Connection, LiveTable, Load, Piece
+from .differences import Differences, FieldChange, RowChange
+from .manifest import Table
 from .references import BrokenReference, broken_references
-from .selection import Selection, is_same, match
+from .selection import Selection, digest_of, digests_compare, match
+
+__all__ = ["FieldChange", "Plan", "RowChange", "TableChange", "make_plan"]
+
+Progress = Callable[[str, int, int], None]  # phase, rows done, rows in all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableChange:
-    """One table of a plan. ``same``: its live rows are those of the backup already."""
+    """One table of a plan. ``added_to``: rows only join those that are there, none is changed or removed."""
 
     label: str
     data_type: str
     rows_in_backup: int
     rows_now: int
     added_to: bool
-    same: bool
+    added: int
+    changed: int
+    removed: int
+    examples: tuple[RowChange, ...]
+
+    @property
+    def same(self) -> bool:
+        """The restore would change nothing here."""
+        return not (self.added or self.changed or self.removed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,28 +51,137 @@ class Plan:
     references: tuple[BrokenReference, ...]
     notes: tuple[str, ...]
 
+    @property
+    def added(self) -> int:
+        return sum(table.added for table in self.tables)
 
-def make_plan(selection: Selection, connection: Connection, read_stored: ReadStored) -> Plan:
+    @property
+    def changed(self) -> int:
+        return sum(table.changed for table in self.tables)
+
+    @property
+    def removed(self) -> int:
+        return sum(table.removed for table in self.tables)
+
+
+def make_plan(selection: Selection, connection: Connection, read_stored: ReadStored, progress: Progress) -> Plan:
     """Inside a transaction. Raises ``SchemaDiffers`` or ``Unsupported``: then there is nothing to plan."""
     live = match(selection, connection)
     _refuse_unknown_ids(selection, read_stored)
-    changes = [
-        TableChange(
-            label=table.label,
-            data_type=table.data_type,
-            rows_in_backup=table.rows,
-            rows_now=connection.count(live[table.label]),
-            added_to=table.label in selection.added,
-            same=is_same(table, live[table.label], selection.manifest, connection),
-        )
-        for table in selection.tables
-    ]
+    done, total = 0, sum(table.rows for table in selection.tables)
+    changes = []
+    for table in selection.tables:
+        comparison = _Comparison(table, live[table.label], selection, connection, read_stored)
+        for rows in comparison.run():
+            done += rows
+            progress("compare", done, total)
+        changes.append(comparison.result())
     loads = [
         Load(table=live[table.label], rows=table.rows, add=table.label in selection.added, bodies=())
         for table in selection.tables
     ]
     references = broken_references(selection, connection, live, read_stored)
     return Plan(tables=tuple(changes), references=tuple(references), notes=tuple(connection.notes(loads)))
+
+
+class _Comparison:
+    """One table, range by range. What the digests show to be equal is not read out of the archive."""
+
+    def __init__(
+        self, table: Table, live: LiveTable, selection: Selection, connection: Connection, read_stored: ReadStored
+    ) -> None:
+        self.table, self.live, self.connection = table, live, connection
+        self.manifest, self.read_stored = selection.manifest, read_stored
+        self.maps = {table.names.index(column): ids for column, ids in selection.maps.get(table.label, {}).items()}
+        self.added_to = table.label in selection.added
+        self.rows_now = connection.count(live)
+        self.differences = Differences(table, only_added=self.added_to)
+
+    def run(self) -> Iterator[int]:
+        """Compares; yields, now and then, how many more of the backup's rows are done."""
+        chunks = self.table.chunks
+        wanted = self._wanted()
+        yield sum(chunk.rows for chunk in chunks) - sum(chunks[number].rows for number in wanted)
+        if not wanted:
+            return
+        chosen = None if len(wanted) == len(chunks) else wanted
+        # Closed before anything else is asked of this connection, whatever goes wrong.
+        with closing(self.connection.pieces(self.live, self._borders(), chosen)) as pieces:
+            for number, own in _by_range(pieces, wanted):
+                self._compare(number, own)
+                yield chunks[number].rows
+
+    def result(self) -> TableChange:
+        found = self.differences
+        return TableChange(
+            label=self.table.label,
+            data_type=self.table.data_type,
+            rows_in_backup=self.table.rows,
+            rows_now=self.rows_now,
+            added_to=self.added_to,
+            added=found.added,
+            changed=found.changed,
+            removed=found.removed,
+            examples=found.examples,
+        )
+
+    def _wanted(self) -> Collection[int]:
+        """The ranges that must be read: where the database has digests, and they mean the same, those that differ."""
+        chunks = self.table.chunks
+        if self.maps or not digests_compare(self.manifest, self.connection):
+            return range(len(chunks))
+        if self.connection.digest(self.live) == (self.table.rows, digest_of(self.table)):
+            return ()
+        found = self.connection.range_digests(self.live, self._borders())
+        theirs = [(chunk.rows, int(chunk.digest or 0)) for chunk in chunks]
+        return [number for number, expected in enumerate(theirs) if found.get(number, (0, 0)) != expected]
+
+    def _borders(self) -> Iterator[list[Any]]:
+        return (chunk.upto for chunk in self.table.chunks if chunk.upto is not None)
+
+    def _compare(self, number: int, pieces: Iterator[Piece]) -> None:
+        """The chunk is only unpacked if the live rows' JSON isn't, byte for byte, what was backed up.
+
+        At most as many rows as the chunk has are held, however many are live.
+        """
+        chunk = self.table.chunks[number]
+        held: list[bytes] = []
+        rows = 0
+        for piece in pieces:
+            held.append(piece.body)
+            rows += piece.rows
+            if rows > chunk.rows:
+                break
+        if rows == chunk.rows and not self.maps and _sha256(held) == chunk.sha256:
+            return
+        bodies = chain(held, (piece.body for piece in pieces))
+        live = chain.from_iterable(map(orjson.loads, bodies))
+        self.differences.compare(self._backup_rows(number), live)
+
+    def _backup_rows(self, number: int) -> list[list[Any]]:
+        """As they would be restored: with ids that mean something else here mapped."""
+        rows = chunk_rows(self.table, number, self.manifest, self.read_stored)
+        for index, ids in self.maps.items():
+            for row in rows:
+                row[index] = ids[row[index]]
+        return rows
+
+
+def _by_range(pieces: Iterable[Piece], numbers: Collection[int]) -> Iterator[tuple[int, Iterator[Piece]]]:
+    """Every range in its turn, with its pieces; without any, if none of its rows are left."""
+    groups = groupby(pieces, attrgetter("range"))
+    following = next(groups, None)
+    for number in numbers:
+        if following is not None and following[0] == number:
+            yield number, following[1]
+            following = next(groups, None)
+        else:
+            yield number, iter(())
+
+
+def _sha256(bodies: Iterable[bytes]) -> str:
+    """Of the chunk that these pieces make up."""
+    return hashlib.sha256(b"[" + b",".join(body[1:-1] for body in bodies) + b"]").hexdigest()
 
 
 def _refuse_unknown_ids(selection: Selection, read_stored: ReadStored) -> None:

@@ -54,7 +54,13 @@ def rows_of(table: Table, manifest: Manifest, read_stored: ReadStored) -> Iterat
 
 
 def chunks_of_rows(table: Table, manifest: Manifest, read_stored: ReadStored) -> Iterator[list[list[Any]]]:
-    """The same, chunk by chunk; each is checked before it is used."""
-    for index, chunk in enumerate(table.chunks):
-        name = chunks.entry_name(table.label, index)
-        yield orjson.loads(chunks.read(chunk, read_stored, CODECS[manifest.codec], name))
+    """The same, chunk by chunk."""
+    for index in range(len(table.chunks)):
+        yield chunk_rows(table, index, manifest, read_stored)
+
+
+def chunk_rows(table: Table, index: int, manifest: Manifest, read_stored: ReadStored) -> list[list[Any]]:
+    """The rows of one chunk, which is checked before it is used."""
+    name = chunks.entry_name(table.label, index)
+    rows: list[list[Any]] = orjson.loads(chunks.read(table.chunks[index], read_stored, CODECS[manifest.codec], name))
+    return rows

@@ -52,10 +52,15 @@ class RestoreResult:
     safety: Sidecar | None
 
 
-def preview(request: RestoreRequest, connection: Connection, vault: LocalVault) -> Plan:
+def preview(
+    request: RestoreRequest,
+    connection: Connection,
+    vault: LocalVault,
+    progress: Progress = lambda phase, done, total: None,
+) -> Plan:
     """What ``apply`` would do. Advisory: ``apply`` looks again under its locks."""
     with connection.snapshot(request.selection.specs):
-        return compare.make_plan(request.selection, connection, stored_reader(vault, request.archives))
+        return compare.make_plan(request.selection, connection, stored_reader(vault, request.archives), progress)
 
 
 def apply(request: RestoreRequest, connection: Connection, vault: LocalVault, progress: Progress) -> RestoreResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,7 +24,7 @@ from ..engine.manifest import Sidecar
 from ..engine.restore import RestoreRequest, RestoreResult
 from ..engine.selection import Selection
 from ..models import BackupLog, BackupRecord
-from . import accounts, backups, catalogue, identities, interrupted, journal
+from . import accounts, backups, catalogue, durations, identities, interrupted, journal, masking
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
 
@@ -36,11 +37,27 @@ SAFETY = BackupRecord.Trigger.SAFETY
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestorePlan:
-    """What a restore would do. ``refused``: why it would not be done, one line each; empty if it would."""
+    """What a restore would do, and about how long it would take; the examples of secret fields are masked.
+
+    ``refused``: why it would not be done, one line each; empty if it would.
+    """
 
     data_types: tuple[str, ...]
     plan: Plan
     warnings: tuple[str, ...]
+    seconds: float
+
+    @property
+    def added(self) -> int:
+        return self.plan.added
+
+    @property
+    def changed(self) -> int:
+        return self.plan.changed
+
+    @property
+    def removed(self) -> int:
+        return self.plan.removed
 
     @property
     def refused(self) -> tuple[str, ...]:
@@ -55,6 +72,8 @@ class RestoreService:
         backup_record: BackupRecord,
         data_types: Sequence[str] | None = None,
         user: AbstractBaseUser | None = None,
+        *,
+        progress: Progress | None = None,
     ) -> RestorePlan:
         """What restoring these data types (all, if none are named) would change. Nothing is touched."""
         vault = catalogue.get_vault()
@@ -65,10 +84,16 @@ class RestoreService:
         read_stored = stored_reader(vault, archives)
         with engine_connection(backup_record.database) as connection:
             request = _request(backup_record, sidecar, chosen, connection)
-            plan = restore.preview(request, connection, vault)
+            plan = restore.preview(request, connection, vault, progress or _nobody_looks)
             labels = list(request.selection.labels)
             warnings = accounts.warnings(sidecar.manifest, labels, connection, read_stored, user)
-        return RestorePlan(data_types=tuple(chosen), plan=plan, warnings=tuple(warnings))
+        rows = sum(table.added if table.added_to else table.rows_in_backup for table in plan.tables)
+        return RestorePlan(
+            data_types=tuple(chosen),
+            plan=masking.mask(plan),
+            warnings=tuple(warnings),
+            seconds=durations.restore_seconds(backup_record.database, rows),
+        )
 
     def restore_from_backup(
         self,
@@ -115,6 +140,7 @@ class _Restore:
         progress: Progress | None,
     ) -> None:
         self.record, self.user, self.lease, self.progress = record, user, lease, progress
+        self.started = time.monotonic()
         self.sidecar = _sidecar(record)
         self.chosen = _chosen_types(self.sidecar, data_types)
 
@@ -167,7 +193,7 @@ class _Restore:
         with transaction.atomic(using=home_alias()):
             self.record.count_restore()
             journal.forget_vanished_users()
-            _log_success(self.record, self.chosen, statistics, result, self.user)
+            self._log(statistics, result)
             self.lease.conclude()
         if apps.is_installed("django.contrib.contenttypes"):
             apps.get_model("contenttypes.ContentType").objects.clear_cache()
@@ -175,6 +201,21 @@ class _Restore:
             if not _holds_sessions(alias):
                 self._clear_cache(alias)
         return statistics
+
+    def _log(self, statistics: Mapping[str, int], result: RestoreResult) -> None:
+        rows = sum(result.rows.values())
+        journal.write(
+            BackupLog.Operation.RESTORE,
+            BackupLog.Level.SUCCESS,
+            _("%(rows)d rows were restored.") % {"rows": rows},
+            record=self.record,
+            user=self.user,
+            data_types=self.chosen,
+            statistics=dict(statistics),
+            safety_backup=result.safety.manifest.name if result.safety else None,
+            rows=rows,
+            seconds=round(time.monotonic() - self.started, 1),
+        )
 
     def _clear_cache(self, alias: str) -> None:
         try:
@@ -188,6 +229,10 @@ class _Restore:
                 record=self.record,
                 user=self.user,
             )
+
+
+def _nobody_looks(phase: str, done: int, total: int) -> None:
+    """Progress that nobody asked for."""
 
 
 def _holds_sessions(alias: str) -> bool:
@@ -250,18 +295,3 @@ def _log_failure(record: BackupRecord, error: BaseException, user: AbstractBaseU
             details[name] = list(lines)
     message = str(error) or type(error).__name__
     journal.write(BackupLog.Operation.RESTORE, BackupLog.Level.ERROR, message, record=record, user=user, **details)
-
-
-def _log_success(
-    record: BackupRecord, chosen: list[str], statistics: Mapping[str, int], result: RestoreResult, user: Any
-) -> None:
-    journal.write(
-        BackupLog.Operation.RESTORE,
-        BackupLog.Level.SUCCESS,
-        _("%(rows)d rows were restored.") % {"rows": sum(result.rows.values())},
-        record=record,
-        user=user,
-        data_types=chosen,
-        statistics=dict(statistics),
-        safety_backup=result.safety.manifest.name if result.safety else None,
-    )

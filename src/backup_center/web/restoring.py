@@ -102,7 +102,7 @@ def _parts(plan: RestorePlan, labels: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def _overwritten(plan: RestorePlan) -> int:
-    return getattr(plan, "changed", 0) + getattr(plan, "removed", 0)
+    return plan.changed + plan.removed
 
 
 def _types_to_add(plan: RestorePlan, chosen: list[str]) -> list[str]:

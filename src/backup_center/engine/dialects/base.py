@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -75,6 +75,15 @@ class RawChunk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Some rows of one key range, in key order, as JSON. A range comes in as many pieces as it takes, or in none."""
+
+    range: int
+    body: bytes
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """A table to be loaded. ``add`` only brings rows whose key is not there; otherwise they replace what is there."""
 
@@ -122,6 +131,20 @@ class Connection(ABC):
     @abstractmethod
     def chunks(self, table: LiveTable) -> Iterator[RawChunk]:
         """All rows in key order, cut into chunks; none for an empty table."""
+
+    @abstractmethod
+    def pieces(
+        self, table: LiveTable, borders: Iterable[Sequence[Any]], wanted: Collection[int] | None = None
+    ) -> Generator[Piece, None, None]:
+        """The rows of the key ranges that ``borders`` (the last keys of all ranges but the last) divide the table into.
+
+        In the database's own order, whatever the keys' types and collations; NULLs are where it sorts them. ``wanted``:
+        the numbers of the ranges to read, from 0; all without it.
+        """
+
+    @abstractmethod
+    def range_digests(self, table: LiveTable, borders: Iterable[Sequence[Any]]) -> dict[int, tuple[int, int]]:
+        """As ``digest``, for each of these ranges that has rows; only asked where ``digest`` answers."""
 
     @abstractmethod
     def count(self, table: LiveTable) -> int: ...

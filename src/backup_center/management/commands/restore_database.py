@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser
+from dataclasses import asdict
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ...engine.compare import FieldChange, RowChange, TableChange
 from ...engine.errors import ReferencesInTheWay
 from ...models import BackupRecord
+from ...quantities import duration
 from ...services import RestoreService, catalogue
 from ...services.restores import RestorePlan
 from ..terminal import BackupCommand, split_names
+
+EXAMPLES_FROM = 2  # the verbosity
+LONGEST = 60  # characters of one value
 
 
 class Command(BackupCommand):
@@ -32,8 +39,9 @@ class Command(BackupCommand):
         record = catalogue.find(options["name"])
         chosen = options["data_types"]
         if options["dry_run"] or not options["yes"]:
-            plan = RestoreService().plan(record, chosen)
-            self._show(plan)
+            with self.progress() as progress:
+                plan = RestoreService().plan(record, chosen, progress=progress)
+            self._show(plan, examples=options["verbosity"] >= EXAMPLES_FROM)
             if options["dry_run"]:
                 self.answer(self._facts(plan))
             if plan.refused:
@@ -57,14 +65,16 @@ class Command(BackupCommand):
             self.say(_("What was replaced is in %(name)s.") % {"name": taken})
         self.answer({"restored": record.backup_name, "statistics": statistics, "safety_backup": taken and str(taken)})
 
-    def _show(self, plan: RestorePlan) -> None:
+    def _show(self, plan: RestorePlan, *, examples: bool) -> None:
         for change in plan.plan.tables:
-            verdict = _("only added to") if change.added_to else _("unchanged") if change.same else _("differs")
-            facts = {"now": change.rows_now, "then": change.rows_in_backup, "verdict": verdict}
+            facts = {"now": change.rows_now, "then": change.rows_in_backup, "verdict": _verdict(change)}
             text = _("%(now)d rows now, %(then)d in the backup: %(verdict)s") % facts
             self.say(f"{change.data_type}  {change.label}  {text}")
+            for row in change.examples if examples else ():
+                self.say("    " + _example(row))
         for line in (*plan.plan.notes, *plan.warnings):
             self.say(f"! {line}")
+        self.say(_("The restore would take about %(time)s.") % {"time": duration(plan.seconds)})
 
     def _facts(self, plan: RestorePlan) -> dict[str, Any]:
         return {
@@ -77,10 +87,48 @@ class Command(BackupCommand):
                     "rows_in_backup": change.rows_in_backup,
                     "added_to": change.added_to,
                     "same": change.same,
+                    "added": change.added,
+                    "changed": change.changed,
+                    "removed": change.removed,
+                    "examples": [asdict(row) for row in change.examples],
                 }
                 for change in plan.plan.tables
             ],
+            "seconds": round(plan.seconds, 1),
             "notes": plan.plan.notes,
             "warnings": plan.warnings,
             "refused": plan.refused,
         }
+
+
+def _verdict(change: TableChange) -> str:
+    counted = [
+        text % {"rows": rows}
+        for text, rows in (
+            (_("%(rows)d added"), change.added),
+            (_("%(rows)d changed"), change.changed),
+            (_("%(rows)d removed"), change.removed),
+        )
+        if rows
+    ]
+    verdict = ", ".join(counted) or _("unchanged")
+    return _("%(verdict)s (only added to)") % {"verdict": verdict} if change.added_to else verdict
+
+
+def _example(row: RowChange) -> str:
+    """One line: of a changed row what differs, before and after; of any other its values."""
+    kind = {"added": _("added"), "changed": _("changed"), "removed": _("removed")}[row.kind]
+    key = ", ".join("•••" if value is None else _value(value) for value in row.key)
+    return f"{kind} {key}: {', '.join(_field(row.kind, field) for field in row.fields)}"
+
+
+def _field(kind: str, field: FieldChange) -> str:
+    if field.masked:
+        return f"{field.name} •••"
+    shown = {"added": [field.new], "changed": [field.old, field.new], "removed": [field.old]}[kind]
+    return f"{field.name} {' → '.join(map(_value, shown))}"
+
+
+def _value(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

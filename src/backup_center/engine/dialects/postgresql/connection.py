@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ import psycopg
 from django.utils.translation import gettext as _
 
 from ...errors import DatabaseFailed, NotExact, ReferencesInTheWay, Refused, SchemaDiffers
-from ..base import Connection, ForeignKey, LiveTable, Load, RawChunk, TableSpec
+from ..base import Connection, ForeignKey, LiveTable, Load, Piece, RawChunk, TableSpec
 from . import catalog, reading, replacing
 
 # One meaning for every value's text, whatever the role or the database have set; no limits but our own.
@@ -115,17 +115,19 @@ class PostgresConnection(Connection):
             yield
 
     def chunks(self, table: LiveTable) -> Iterator[RawChunk]:
-        with failing_clearly():
-            try:
-                yield from reading.read_chunks(self._session, table)
-            except NOT_UNICODE as error:
-                raise NotExact(
-                    _(
-                        "%(table)s holds text that can't be carried exactly (%(error)s). Correct its rows, or exclude"
-                        " the model (BACKUP_EXCLUDE)."
-                    )
-                    % {"table": table.sql, "error": _first_line(error)}
-                ) from error
+        with _reading_clearly(table):
+            yield from reading.read_chunks(self._session, table)
+
+    def pieces(
+        self, table: LiveTable, borders: Iterable[Sequence[Any]], wanted: Collection[int] | None = None
+    ) -> Generator[Piece, None, None]:
+        self.stage(reading.BORDERS, table, table.key, borders)
+        with _reading_clearly(table):
+            yield from reading.read_pieces(self._session, table, wanted)
+
+    def range_digests(self, table: LiveTable, borders: Iterable[Sequence[Any]]) -> dict[int, tuple[int, int]]:
+        self.stage(reading.BORDERS, table, table.key, borders)
+        return {number: (rows, int(total)) for number, rows, total in self.query(reading.range_digests(table))}
 
     def count(self, table: LiveTable) -> int:
         [(rows,)] = self.query(f"SELECT count(*) FROM {reading.from_clause(table)}")
@@ -292,6 +294,21 @@ def failing_clearly() -> Iterator[None]:
         ) from error
     except psycopg.Error as error:
         raise DatabaseFailed(_("PostgreSQL: %(error)s.") % {"error": _first_line(error).rstrip(".")}) from error
+
+
+@contextmanager
+def _reading_clearly(table: LiveTable) -> Iterator[None]:
+    with failing_clearly():
+        try:
+            yield
+        except NOT_UNICODE as error:
+            raise NotExact(
+                _(
+                    "%(table)s holds text that can't be carried exactly (%(error)s). Correct its rows, or exclude"
+                    " the model (BACKUP_EXCLUDE)."
+                )
+                % {"table": table.sql, "error": _first_line(error)}
+            ) from error
 
 
 def _first_line(error: psycopg.Error) -> str:

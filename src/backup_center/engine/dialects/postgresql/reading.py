@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import re
 import select
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import orjson
 import psycopg
 from psycopg import pq
 
-from ..base import CHUNK_BYTES, CHUNK_ROWS, LiveTable, RawChunk
+from ..base import CHUNK_BYTES, CHUNK_ROWS, LiveTable, Piece, RawChunk
 from .catalog import Relation, quote
 
 DIGEST = "backup_center_digest"
+BORDERS = "backup_center_borders"  # a temporary table: the last key of each range but the last
+BORDER, RANGE = "backup_center_border", "backup_center_range"
 CONTROL = bytes(range(32))  # CSV leaves them bare, JSON forbids them
 CONTROL_IN_ROW = re.compile(rb"[\x00-\x1f](?!\Z)")  # the last one ends the row
 COPY_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
@@ -33,6 +37,45 @@ def copy_statement(table: LiveTable) -> str:
     order = ", ".join(quote(name) for name in table.key)
     rows = f"SELECT {row_digest(table)} AS {DIGEST}, {columns} FROM {from_clause(table)} ORDER BY {order}"
     return f"COPY ({rows}) TO STDOUT (FORMAT csv, FORCE_QUOTE ({columns}), ESCAPE '\\', NULL 'null')"
+
+
+def pieces_statement(table: LiveTable, wanted: Collection[int] | None) -> str:
+    """The number of the row's range and everything else, in key order."""
+    columns = [quote(name) for name in table.names]
+    listed = ", ".join(columns)
+    chosen = f"NOT {BORDER}"
+    if wanted is not None:
+        chosen += f" AND {RANGE} = ANY ('{{{','.join(map(str, wanted))}}}'::int8[])"
+    rows = f"SELECT {RANGE}, {listed} FROM ({_numbered(table, columns)}) r WHERE {chosen} ORDER BY {_order(table)}"
+    return f"COPY ({rows}) TO STDOUT (FORMAT csv, FORCE_QUOTE ({listed}), ESCAPE '\\', NULL 'null')"
+
+
+def range_digests(table: LiveTable) -> str:
+    columns = [*(quote(name) for name in table.key), f"{row_digest(table)} AS {DIGEST}"]
+    return (
+        f"SELECT {RANGE}, count(*), sum({DIGEST})::text FROM ({_numbered(table, columns)}) r"
+        f" WHERE NOT {BORDER} GROUP BY {RANGE}"
+    )
+
+
+def _numbered(table: LiveTable, columns: list[str]) -> str:
+    """Rows and borders in the database's own order, each with the number of borders before it: that of its range.
+
+    Rows sort before a border with their key. Where the key has an index, two sorted streams are merged; nothing is
+    sorted.
+    """
+    keys = {quote(name): f"c{index}" for index, name in enumerate(table.key)}
+    borders = ", ".join(keys.get(column, "NULL") for column in columns)
+    before = f"(ORDER BY {_order(table)} ROWS UNBOUNDED PRECEDING)"
+    return (
+        f"SELECT *, count(*) FILTER (WHERE {BORDER}) OVER {before} AS {RANGE}"
+        f" FROM (SELECT {', '.join(columns)}, false AS {BORDER} FROM {from_clause(table)}"
+        f" UNION ALL SELECT {borders}, true FROM pg_temp.{BORDERS}) s"
+    )
+
+
+def _order(table: LiveTable) -> str:
+    return ", ".join([*(quote(name) for name in table.key), BORDER])
 
 
 def row_digest(table: LiveTable) -> str:
@@ -62,6 +105,15 @@ def read_chunks(connection: psycopg.Connection, table: LiveTable) -> Iterator[Ra
             pending = pending[cut:] + lines
         if pending:
             yield _chunk(pending, keys)
+
+
+def read_pieces(connection: psycopg.Connection, table: LiveTable, wanted: Collection[int] | None) -> Iterator[Piece]:
+    """``BORDERS`` is filled already."""
+    with _copying(connection, pieces_statement(table, wanted)) as session:
+        for lines in _batches(session):
+            for number, own in groupby((line.partition(b",") for line in lines), itemgetter(0)):
+                values = [value for _number, _comma, value in own]
+                yield Piece(range=int(number), body=to_json(values), rows=len(values))
 
 
 def _end_of_chunk(lines: list[bytes], following: bytes, keys: list[int]) -> int:

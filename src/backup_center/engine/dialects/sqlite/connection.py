@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from ... import values
 from ...errors import DatabaseFailed, Refused
-from ..base import Connection, ForeignKey, LiveTable, Load, RawChunk, TableSpec
+from ..base import Connection, ForeignKey, LiveTable, Load, Piece, RawChunk, TableSpec
 from . import catalog, reading, replacing
 
 BUSY_SECONDS = 10
@@ -80,6 +80,17 @@ class SqliteConnection(Connection):
     def chunks(self, table: LiveTable) -> Iterator[RawChunk]:
         with failing_clearly():
             yield from reading.read_chunks(self._session, table)
+
+    def pieces(
+        self, table: LiveTable, borders: Iterable[Sequence[Any]], wanted: Collection[int] | None = None
+    ) -> Generator[Piece, None, None]:
+        with failing_clearly():
+            for piece in reading.read_pieces(self._session, table, borders):
+                if wanted is None or piece.range in wanted:
+                    yield piece
+
+    def range_digests(self, table: LiveTable, borders: Iterable[Sequence[Any]]) -> dict[int, tuple[int, int]]:
+        return {}
 
     def count(self, table: LiveTable) -> int:
         [(rows,)] = self.query(f"SELECT count(*) FROM {table.sql}")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from ... import values
 from ...errors import NotExact
-from ..base import CHUNK_BYTES, CHUNK_ROWS, LiveTable, RawChunk
+from ..base import CHUNK_BYTES, CHUNK_ROWS, LiveTable, Piece, RawChunk
 from .catalog import quote
 
 STEP = 50  # rows fetched at once
+BORDERS = "backup_center_borders"  # a temporary table: the last key of each range but the last
 
 Row = tuple[Any, ...]
 
@@ -48,6 +51,53 @@ def read_chunks(session: sqlite3.Connection, table: LiveTable) -> Iterator[RawCh
         raise NotExact(_undecodable(session, table)) from error
     finally:
         cursor.close()
+
+
+def read_pieces(session: sqlite3.Connection, table: LiveTable, borders: Iterable[Sequence[Any]]) -> Iterator[Piece]:
+    """Rows and borders in the table's own order: SQLite merges two sorted streams; the borders number the ranges."""
+    _stage_borders(session, table, borders)
+    cursor = session.cursor()
+    try:
+        cursor.execute(_pieces_statement(table))
+        number, step = 0, STEP
+        while found := cursor.fetchmany(step):
+            for is_border, own in groupby(found, itemgetter(-1)):
+                rows = [row[:-1] for row in own]
+                if is_border:
+                    number += len(rows)
+                    continue
+                body = _encode(rows, table)
+                yield Piece(range=number, body=body, rows=len(rows))
+                step = _step(len(rows), len(body))
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error).lower():
+            raise
+        raise NotExact(_undecodable(session, table)) from error
+    finally:
+        cursor.close()
+
+
+def _stage_borders(session: sqlite3.Connection, table: LiveTable, borders: Iterable[Sequence[Any]]) -> None:
+    """In columns without a type, which leave every value as it is."""
+    columns = [f"c{index}" for index in range(len(table.key))]
+    session.execute(f"DROP TABLE IF EXISTS temp.{BORDERS}")
+    session.execute(f"CREATE TEMP TABLE {BORDERS} ({', '.join(columns)})")
+    session.executemany(
+        f"INSERT INTO temp.{BORDERS} VALUES ({', '.join('?' for _column in columns)})",
+        ([values.decode(value) for value in border] for border in borders),
+    )
+
+
+def _pieces_statement(table: LiveTable) -> str:
+    """Sorted by position, which takes the table's own collations; rows come before a border with their key."""
+    columns = ", ".join(quote(name) for name in table.names)
+    keys = {name: f"c{index}" for index, name in enumerate(table.key)}
+    border = ", ".join(keys.get(name, "NULL") for name in table.names)
+    order = [table.names.index(name) + 1 for name in table.key] + [len(table.names) + 1]
+    return (
+        f"SELECT {columns}, 0 FROM {table.sql} UNION ALL SELECT {border}, 1 FROM temp.{BORDERS}"
+        f" ORDER BY {', '.join(map(str, order))}"
+    )
 
 
 def _same_key(row: Row, other: Row, keys: list[int]) -> bool:

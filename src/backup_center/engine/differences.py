@@ -1,0 +1,158 @@
+"""Rows against rows: what a restore would add, change and remove, counted, with a few examples field by field."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Literal
+
+import orjson
+
+from .manifest import Table
+
+ADDED: Literal["added"] = "added"
+CHANGED: Literal["changed"] = "changed"
+REMOVED: Literal["removed"] = "removed"
+KINDS = (ADDED, CHANGED, REMOVED)
+EXAMPLES = 3  # of each kind, per table
+
+Row = list[Any]
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChange:
+    """A column of a row, in chunks' values: as it is (``old``) and as it would be. ``masked``: neither is shown."""
+
+    name: str
+    old: Any
+    new: Any
+    masked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowChange:
+    """One row that a restore would add, change or remove. ``fields``: of a changed row only those that differ."""
+
+    kind: str  # "added", "changed" or "removed"
+    key: Key
+    fields: tuple[FieldChange, ...]
+
+
+class Differences:
+    """The differences of one table, collected range by range; only one chunk's rows are held at a time.
+
+    Where ``only_added``, rows of the backup whose key is there already leave the live row alone, and none is removed.
+    """
+
+    def __init__(self, table: Table, *, only_added: bool) -> None:
+        self._names = table.names
+        self._positions = [table.names.index(name) for name in table.key]
+        self._only_added = only_added
+        self._counts: Counter[str] = Counter()
+        self._examples: dict[str, list[RowChange]] = {kind: [] for kind in KINDS}
+
+    @property
+    def added(self) -> int:
+        return self._counts[ADDED]
+
+    @property
+    def changed(self) -> int:
+        return self._counts[CHANGED]
+
+    @property
+    def removed(self) -> int:
+        return self._counts[REMOVED]
+
+    @property
+    def examples(self) -> tuple[RowChange, ...]:
+        return tuple(example for kind in KINDS for example in self._examples[kind])
+
+    def compare(self, backup: list[Row], live: Iterator[Row]) -> None:
+        """The rows of one range, of the backup and live; every row with one of their keys must be among them."""
+        if self._only_added:
+            waiting = self._by_key(backup)
+            for row in live:
+                waiting.pop(self._key(row), None)
+        else:
+            backup, live = _unequal(backup, live)
+            waiting = self._by_key(backup)
+            self._match(waiting, live)
+        for rows in waiting.values():
+            for row in rows:
+                self._note(ADDED, None, row)
+
+    def _by_key(self, rows: Iterable[Row]) -> defaultdict[Key, list[Row]]:
+        found: defaultdict[Key, list[Row]] = defaultdict(list)
+        for row in rows:
+            found[self._key(row)].append(row)
+        return found
+
+    def _match(self, waiting: defaultdict[Key, list[Row]], live: Iterable[Row]) -> None:
+        """Takes out of ``waiting`` what has a live row of its key; a key that a model only claims may repeat."""
+        room = {key: len(rows) for key, rows in waiting.items()}
+        others: defaultdict[Key, list[Row]] = defaultdict(list)
+        for row in live:
+            key = self._key(row)
+            if key not in room:
+                self._note(REMOVED, row, None)
+            elif not _take(waiting[key], row):
+                # More than the backup has of this key find no partner, whatever comes.
+                if len(others[key]) < room[key]:
+                    others[key].append(row)
+                else:
+                    self._note(REMOVED, row, None)
+        for key, rows in others.items():
+            for row in rows:
+                if waiting[key]:
+                    self._note(CHANGED, row, waiting[key].pop(0))
+                else:
+                    self._note(REMOVED, row, None)
+
+    def _key(self, row: Row) -> Key:
+        """As a dict takes it: a tagged value (a blob as a key) is a dict itself."""
+        found = [row[position] for position in self._positions]
+        return tuple([tuple(value.items()) if isinstance(value, dict) else value for value in found])
+
+    def _note(self, kind: str, old: Row | None, new: Row | None) -> None:
+        self._counts[kind] += 1
+        if len(self._examples[kind]) < EXAMPLES:
+            row = new if old is None else old
+            key = tuple(row[position] for position in self._positions) if row is not None else ()
+            self._examples[kind].append(RowChange(kind=kind, key=key, fields=tuple(self._fields(old, new))))
+
+    def _fields(self, old: Row | None, new: Row | None) -> Iterator[FieldChange]:
+        for index, name in enumerate(self._names):
+            was, becomes = (None if row is None else row[index] for row in (old, new))
+            if old is None or new is None or not _same(was, becomes):
+                yield FieldChange(name=name, old=was, new=becomes)
+
+
+def _unequal(backup: list[Row], live: Iterator[Row]) -> tuple[list[Row], Iterator[Row]]:
+    """Without what is equal place by place: nearly all, where rows were only changed. Keys are found for the rest."""
+    kept: list[Row] = []
+    others: list[Row] = []
+    for index, row in enumerate(backup):
+        other = next(live, None)
+        if other is None:
+            return kept + backup[index:], iter(others)
+        if not _same(row, other):
+            kept.append(row)
+            others.append(other)
+    return kept, chain(others, live)
+
+
+def _take(rows: list[Row], row: Row) -> bool:
+    """Remove one that is equal from ``rows``, if there is one."""
+    for index, other in enumerate(rows):
+        if _same(other, row):
+            del rows[index]
+            return True
+    return False
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Python calls 1 and 1.0 equal, JSON doesn't."""
+    return bool(one == other) and orjson.dumps(one) == orjson.dumps(other)
