@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.apps import apps
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -34,6 +35,31 @@ def types(names: list[str], labels: Mapping[str, str]) -> str:
     if len(labels) > 1 and set(labels) <= set(names):
         return _("all")
     return pgettext("list", ", ").join(labels.get(name, name) for name in names)
+
+
+@register.filter
+def item(mapping: Mapping[str, str], key: str) -> str:
+    """An entry; the key itself where there is none."""
+    return mapping.get(key, key)
+
+
+@register.filter
+def model_name(label: str) -> str:
+    """A model by its name for people; by its label where the project has no such model any more."""
+    try:
+        return str(apps.get_model(label)._meta.verbose_name)
+    except LookupError:
+        return label
+
+
+@register.filter
+def field_name(column: str, label: str) -> str:
+    """A column by its field's name for people; by itself where no model knows it."""
+    try:
+        fields = apps.get_model(label)._meta.concrete_fields
+    except LookupError:
+        return column
+    return next((str(field.verbose_name) for field in fields if field.column == column), column)
 
 
 @register.filter

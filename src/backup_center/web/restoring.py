@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -61,7 +61,8 @@ class BackupRestoreView(StaffView):
             chosen=[(name, there[name]) for name in chosen],
             whole=len(chosen) == len(there),
             plan=plan,
-            parts=_parts(plan, there) if plan else [],
+            changing=[table for table in plan.plan.tables if not table.same] if plan else [],
+            same=[table for table in plan.plan.tables if table.same] if plan else [],
             much=plan is not None and _overwritten(plan) >= MUCH,
             add=_types_to_add(plan, chosen) if plan else [],
             refused=str(refused) if refused else "",
@@ -84,21 +85,6 @@ def _mistake(request: HttpRequest, record: BackupRecord) -> str:
 def _types(record: BackupRecord) -> dict[str, str]:
     known = registry.data_types()
     return {name: str(known.get(name, name)) for name in record.data_types}
-
-
-def _parts(plan: RestorePlan, labels: dict[str, str]) -> list[dict[str, Any]]:
-    """The plan's tables under their data types; those that change first."""
-    parts = []
-    for name in plan.data_types:
-        tables = [table for table in plan.plan.tables if table.data_type == name]
-        parts.append(
-            {
-                "label": labels.get(name, name),
-                "tables": sorted(tables, key=lambda table: table.same),
-                "same": all(table.same for table in tables),
-            }
-        )
-    return sorted(parts, key=lambda part: bool(part["same"]))
 
 
 def _overwritten(plan: RestorePlan) -> int:
