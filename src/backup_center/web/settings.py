@@ -41,7 +41,8 @@ class SettingsView(StaffView):
                 "data_types": registry.data_types().values(),
                 "not_covered": overview.not_covered(),
             }
-        return self.page("backup/settings.html", findings=findings, **facts)
+        serious = any(finding.is_serious(checks.WARNING) for finding in findings)
+        return self.page("backup/settings.html", findings=findings, serious=serious, **facts)
 
 
 def _settings() -> Iterator[Setting]:
