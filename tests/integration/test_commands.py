@@ -230,13 +230,48 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(run, backups):
     User.objects.create(username="new")
     printed = run("restore_database", record.backup_name, "--dry-run")
 
-    assert "zoo.keeper  1 rows now, 1 in the backup: differs" in printed
+    assert "zoo.keeper  1 rows now, 1 in the backup: 1 changed\n" in printed
+    assert "auth.user  1 rows now, 0 in the backup: 1 removed\n" in printed
     assert "zoo.animal  0 rows now, 0 in the backup: unchanged" in printed
-    assert "only added to" in printed
+    assert "unchanged (only added to)" in printed
+    assert "The restore would take about a second." in printed
+    assert "→" not in printed
     assert "! Accounts that vanish: new." in printed
     assert "Nothing was changed." in printed
     assert Keeper.objects.get().name == "now"
     assert not BackupRecord.objects.filter(trigger="safety").exists()
+
+
+def test_a_plan_shows_examples_when_asked_for_more(run, backups):
+    then, gone = (Keeper.objects.create(name=name) for name in ("then", "gone"))
+    Animal.objects.create(name="cat", notes="long " * 100)
+    record = backups.create_backup()
+    Keeper.objects.filter(pk=then.pk).update(name="now")
+    Animal.objects.update(notes="")
+    gone.delete()
+    printed = run("restore_database", record.backup_name, "--dry-run", "--verbosity=2")
+
+    assert "zoo.keeper  1 rows now, 2 in the backup: 1 added, 1 changed\n" in printed
+    assert 'name "now" → "then"\n' in printed
+    assert 'name "gone", boss_id null\n' in printed
+    assert 'notes "" → "long long' in printed
+    assert max(map(len, printed.splitlines())) < 160
+
+
+def test_a_plan_as_json_has_the_numbers_and_examples(backups, capsys):
+    then = Keeper.objects.create(name="then")
+    record = backups.create_backup()
+    Keeper.objects.update(name="now")
+    call_command("restore_database", record.backup_name, "--dry-run", "--json")
+    plan = json.loads(capsys.readouterr().out)
+    [keeper] = [table for table in plan["tables"] if table["table"] == "zoo.keeper"]
+
+    assert isinstance(plan["seconds"], float)
+    assert (keeper["added"], keeper["changed"], keeper["removed"], keeper["same"]) == (0, 1, 0, False)
+    [example] = keeper["examples"]
+    assert example["kind"] == "changed"
+    assert [int(part) for part in example["key"]] == [then.pk]
+    assert example["fields"] == [{"name": "name", "old": "now", "new": "then", "masked": False}]
 
 
 def test_a_restore_names_what_came_back_and_the_safety_backup(run, backups):

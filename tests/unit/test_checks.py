@@ -124,6 +124,20 @@ def test_an_exclusion_that_matches_nothing_is_reported(settings):
     assert found("W004").msg.endswith(": zoo.Unicorn.")
 
 
+def test_masked_fields_of_the_wrong_kind_are_an_error(settings):
+    settings.BACKUP_MASKED_FIELDS = "zoo.Animal.name"
+
+    assert 'BACKUP_MASKED_FIELDS must be a list such as ["app.Model.field", "*.iban"].' in found("E006").msg
+    assert "added to the defaults" in found("E006").hint
+
+
+def test_a_mask_that_matches_no_field_is_reported(settings):
+    settings.BACKUP_MASKED_FIELDS = ["zoo.Animal.NAME", "*.keeper", "zoo.Animal.keeper_id", "*.iban"]
+
+    assert isinstance(found("W005"), Warning)
+    assert found("W005").msg.endswith(": *.iban.")
+
+
 def test_databases_of_other_vendors_are_named(settings):
     from django.db import connections
 

@@ -12,7 +12,7 @@ GUIDE = ("BACKUP_DIR", "BACKUP_COMPRESSION", "BACKUP_ENCRYPTION", "BACKUP_RETENT
 
 
 def test_defaults_are_those_of_the_guide(settings, tmp_path):
-    for name in (*GUIDE, "BACKUP_DATA_TYPES", "BACKUP_EXCLUDE"):
+    for name in (*GUIDE, "BACKUP_DATA_TYPES", "BACKUP_EXCLUDE", "BACKUP_MASKED_FIELDS"):
         if hasattr(settings, name):
             delattr(settings, name)
     settings.BASE_DIR = tmp_path
@@ -25,6 +25,7 @@ def test_defaults_are_those_of_the_guide(settings, tmp_path):
     assert found.retention_days == 30
     assert found.data_types is None
     assert found.exclude == ()
+    assert found.masked_fields == ()
 
 
 def test_without_a_base_dir_backups_go_below_the_working_folder(settings, tmp_path, monkeypatch):
@@ -50,10 +51,11 @@ def test_compression_chooses_the_codec(settings):
     assert get_settings().codec == "gzip"
 
 
+@pytest.mark.parametrize("name", ["BACKUP_EXCLUDE", "BACKUP_MASKED_FIELDS"])
 @pytest.mark.parametrize("value", ["zoo.Animal", [1], None])
-def test_an_exclusion_that_could_be_misread_is_refused(settings, value):
-    settings.BACKUP_EXCLUDE = value
-    with pytest.raises(ImproperlyConfigured, match="BACKUP_EXCLUDE"):
+def test_a_list_of_names_that_could_be_misread_is_refused(settings, name, value):
+    setattr(settings, name, value)
+    with pytest.raises(ImproperlyConfigured, match=name):
         get_settings()
 
 
