@@ -234,7 +234,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(run, backups):
     assert "auth.user  1 rows now, 0 in the backup: 1 removed\n" in printed
     assert "zoo.animal  0 rows now, 0 in the backup: unchanged" in printed
     assert "unchanged (only added to)" in printed
-    assert "The restore would take about a second." in printed
+    assert "Estimated time of the restore: less than a second." in printed
     assert "→" not in printed
     assert "! Accounts that vanish: new." in printed
     assert "Nothing was changed." in printed

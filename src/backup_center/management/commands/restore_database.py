@@ -74,7 +74,7 @@ class Command(BackupCommand):
                 self.say("    " + _example(row))
         for line in (*plan.plan.notes, *plan.warnings):
             self.say(f"! {line}")
-        self.say(_("The restore would take about %(time)s.") % {"time": duration(plan.seconds)})
+        self.say(_("Estimated time of the restore: %(time)s.") % {"time": duration(plan.seconds)})
 
     def _facts(self, plan: RestorePlan) -> dict[str, Any]:
         return {
