@@ -61,7 +61,7 @@ def test_anything_but_a_clear_yes_changes_nothing(changed_mall: Project, answer:
     code, shown = on_a_terminal(changed_mall, "restore_database", the_backup(changed_mall), answer=answer)
 
     assert code == 6
-    assert "finance.financerecord  120 rows now, 120 in the backup: differs" in shown
+    assert "finance.financerecord  120 rows now, 120 in the backup: 120 changed" in shown
     assert "Nothing was changed." in shown
     assert "Traceback" not in shown
     assert spoilt(changed_mall)
