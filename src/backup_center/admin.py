@@ -48,6 +48,16 @@ def may(request: HttpRequest, verb: str, model: type[models.Model]) -> bool:
     return request.user.has_perm(f"{model._meta.app_label}.{codename}")
 
 
+def yes_or_no(name: str) -> Any:
+    """A flag in words: the admin's red cross for a no would cry that a backup isn't damaged."""
+
+    @admin.display(description=cast(Any, BackupRecord._meta.get_field(name)).verbose_name)
+    def shown(_admin: Any, record: BackupRecord) -> str:
+        return _("Yes") if getattr(record, name) else _("No")
+
+    return shown
+
+
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic when it runs
     """Nothing to add, change or delete."""
 
@@ -86,9 +96,9 @@ class BackupRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("backup_name", "description", "created_by_name", "error_message")
     actions = ("delete_selected",)
     fieldsets: ClassVar[Fieldsets] = (
-        (None, {"fields": ("backup_name", "backup_type", "status", "types", "description", "error_message")}),
-        (gettext_lazy("File"), {"fields": ("file_path", "size", "file_hash", "is_encrypted")}),
-        (gettext_lazy("Condition"), {"fields": ("verified_at", "is_damaged", "pinned")}),
+        (None, {"fields": ("backup_name", "backup_type", "status", "type_names", "description", "error_message")}),
+        (gettext_lazy("File"), {"fields": ("file_path", "size", "file_hash", "encrypted")}),
+        (gettext_lazy("Condition"), {"fields": ("verified_at", "damaged", "kept")}),
         (gettext_lazy("Origin"), {"fields": ("creator", "is_automatic", "trigger", "database", "parent")}),
         (gettext_lazy("Times"), {"fields": ("created_at", "backup_start_time", "backup_end_time", "heartbeat_at")}),
         (gettext_lazy("Restores"), {"fields": ("recovery_records", "last_recovered_at")}),
@@ -163,8 +173,17 @@ class BackupRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     # -- what is shown --
 
+    encrypted = yes_or_no("is_encrypted")
+    damaged = yes_or_no("is_damaged")
+    kept = yes_or_no("pinned")
+
     @admin.display(description=gettext_lazy("data types"))
     def types(self, record: BackupRecord) -> str:
+        """In one word where it can be: a column is narrow."""
+        return _("all") if registry.labels().keys() <= set(record.data_types) else self.type_names(record)
+
+    @admin.display(description=gettext_lazy("data types"))
+    def type_names(self, record: BackupRecord) -> str:
         labels = registry.labels()
         return _(", ").join(labels.get(name, name) for name in record.data_types)
 
@@ -180,11 +199,11 @@ class BackupRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def needed_archives(self, record: BackupRecord) -> str:
         return ", ".join(record.needs)
 
-    @admin.display(description=gettext_lazy("tables"))
+    @admin.display(description=gettext_lazy("contents"))
     def tables(self, record: BackupRecord) -> str:
         labels = registry.labels()
         rows = [
-            (labels.get(facts["type"], facts["type"]), label, facts["rows"], filesizeformat(facts["stored"]))
+            (labels.get(facts["type"], facts["type"]), label, f"{facts['rows']:,}", filesizeformat(facts["stored"]))
             for label, facts in record.contents.items()
         ]
         return table((_("data type"), _("table"), _("rows"), _("size in the file")), rows)

@@ -22,6 +22,8 @@ with_pages = pytest.mark.urls("tests.integration.pages_stand_in")
 
 RECORDS, LOG, CENTER = (f"admin:backup_{name}_changelist" for name in ("backuprecord", "backuplog", "backupcenter"))
 
+UNTRANSLATED_BY_DJANGO = ("Model name", "Add link", "Change or view list link", "Select an option")
+
 
 @pytest.fixture
 def admin(client) -> Client:
@@ -71,6 +73,12 @@ def test_the_list_shows_what_a_backup_is_at_a_glance(admin, record):
 
     for fact in (record.backup_name, "Full", "Succeeded", "Animals", "KB", "wang"):
         assert fact in shown
+
+
+def test_a_backup_of_everything_says_so_in_a_word(admin, backups):
+    backups.create_backup()
+
+    assert "Succeeded all" in text(admin.get(reverse(RECORDS)))
 
 
 def test_lists_can_be_searched_and_filtered(admin, record):
@@ -280,7 +288,7 @@ def test_in_chinese_no_english_is_left_but_names(admin, backups, settings):
     names = {"Django", "admin", "Logs", "KB", "backup", "full"}
     for url in (reverse("admin:app_list", args=["backup"]), reverse(RECORDS), reverse(LOG), page_of(record, "delete")):
         shown = text(admin.get(url))
-        for untranslated in ("Model name", "Add link", "Change or view list link"):  # by Django, for screen readers
+        for untranslated in UNTRANSLATED_BY_DJANGO:
             shown = shown.replace(untranslated, "")
         assert set(re.findall("[A-Za-z]{2,}", shown)) <= names
 
