@@ -2,10 +2,10 @@ PYTHON ?= python3
 PORT ?= 8000
 export PORT
 
-.PHONY: help demo serve test services lint messages bench clean
+.PHONY: help demo serve test services lint messages bench screenshots clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo:  ## see a backup, a bad night and the way back, then the site (PORT=8000; SERVE=no ends instead)
 	@python=$$($(PYTHON) scripts/environment.py runtime) && "$$python" scripts/demo.py
@@ -28,6 +28,9 @@ messages:  ## collect the texts to translate, compile the translations
 
 bench:  ## measure, beside peers (ARGS="…")
 	@python=$$($(PYTHON) scripts/environment.py development) && "$$python" benchmarks/run.py $(ARGS)
+
+screenshots:  ## draw every page into docs/screenshots (ARGS="--only list")
+	@python=$$($(PYTHON) scripts/environment.py development) && "$$python" scripts/screenshots.py $(ARGS)
 
 clean:  ## remove what the targets above have made; the data of the mall stay
 	rm -rf .venv-* .demo dist build .coverage .coverage.* htmlcov \

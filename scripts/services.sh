@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Gets what the tests need from the machine: Python with venv, and the database servers, running and open to this user.
+# Gets what the tests need from the machine: Python with venv, the database servers, running and open to this user, and a
+# browser that can show Chinese.
 # Safe to repeat. On Debian, as root, it installs and starts what is missing; elsewhere it says what to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -74,5 +75,22 @@ postgresql() {
     say "PostgreSQL: $version"
 }
 
+chromium_version() { "${BACKUP_TEST_CHROMIUM:-chromium}" --version 2>/dev/null; }
+
+browser() {
+    if ! chromium_version >/dev/null; then
+        can_install || fail "Chromium isn't here. Run this as root on Debian, or install one yourself and" \
+            "set BACKUP_TEST_CHROMIUM=/path/of/it."
+        install chromium
+    fi
+    say "Chromium: $(chromium_version)"
+    if [ -z "$(fc-list :lang=zh-cn family 2>/dev/null)" ]; then
+        can_install || fail "No font with Chinese letters is here, such as Noto Sans CJK."
+        install fontconfig fonts-noto-cjk
+    fi
+    say "Chinese: $(fc-match --format '%{family[0]}' sans:lang=zh-cn)"
+}
+
 python
 postgresql
+browser

@@ -5,11 +5,13 @@ python3 scripts/test.py test [arguments for pytest]
 
 What this machine lacks is skipped and named at the end; with REQUIRE=all in the environment it is an error. PostgreSQL
 is looked for at BACKUP_TEST_POSTGRES_URL, else on this machine. pytest finds its database in BACKUP_TEST_DATABASE_URL;
-unset means SQLite.
+unset means SQLite. Chromium is looked for at BACKUP_TEST_CHROMIUM, else on the PATH, where pytest finds it too; unset
+means no tests in a browser.
 """
 
 import getpass
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -42,6 +44,9 @@ for url in sys.stdin.read().split():
 """
 
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
 @dataclass
 class Report:
     """What was run and how it ended."""
@@ -49,10 +54,10 @@ class Report:
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
-    def run(self, title: str, *command: str | Path, database: str | None = None) -> None:
+    def run(self, title: str, *command: str | Path, **variables: str | None) -> None:
         print(f"\n== {title}", flush=True)
         started = time.monotonic()
-        code = subprocess.run(command, cwd=ROOT, env=surroundings(database), check=False).returncode
+        code = subprocess.run(command, cwd=ROOT, env=surroundings(variables), check=False).returncode
         outcome = f"FAILED ({code})" if code else "ok"
         print(f"== {title}: {outcome}, {time.monotonic() - started:.1f} s", flush=True)
         if code:
@@ -73,10 +78,11 @@ class Report:
         return 1 if self.failed else 0
 
 
-def surroundings(database: str | None) -> dict[str, str]:
-    """The environment of a child: ours, with exactly the given database."""
-    variables = {name: value for name, value in os.environ.items() if name != "BACKUP_TEST_DATABASE_URL"}
-    return variables | ({"BACKUP_TEST_DATABASE_URL": database} if database else {})
+def surroundings(variables: dict[str, str | None]) -> dict[str, str]:
+    """The environment of a child: ours, with exactly the given database and browser."""
+    wanted = {"BACKUP_TEST_DATABASE_URL": None, "BACKUP_TEST_CHROMIUM": None} | variables
+    kept = {name: value for name, value in os.environ.items() if name not in wanted}
+    return kept | {name: value for name, value in wanted.items() if value}
 
 
 def lint(report: Report, python: Path) -> None:
@@ -93,12 +99,16 @@ def test(report: Report, pytest_arguments: list[str]) -> None:
     first = pairs[0][1]
     lint(report, first)
     databases = reachable_databases(report, first)
+    chromium = find_chromium(report)
     subprocess.run([first, "-m", "coverage", "erase"], cwd=ROOT, check=True)
     for name, python in pairs:
-        measured = ["-m", "coverage", "run"] if name == pairs[0][0] else []  # once is enough, and slow enough
+        # Once is enough, and slow enough: coverage on the oldest pair, the browser on the newest.
+        measured = ["-m", "coverage", "run"] if name == pairs[0][0] else []
+        browser = chromium if name == pairs[-1][0] else None
         for database, url in databases.items():
             command = [python, *measured, "-m", "pytest", *pytest_arguments]
-            report.run(f"tests, {name}, {database}", *command, database=url)
+            variables = {"BACKUP_TEST_DATABASE_URL": url, "BACKUP_TEST_CHROMIUM": browser}
+            report.run(f"tests, {name}, {database}", *command, **variables)
     report.run("coverage data", first, "-m", "coverage", "combine", "--quiet")
     if not pytest_arguments and "PostgreSQL" in databases:
         report.run("coverage", first, "-m", "coverage", "report")
@@ -130,6 +140,17 @@ def reachable_databases(report: Report, python: Path) -> dict[str, str | None]:
     else:
         report.skip(f"PostgreSQL can't be reached; `make services` may help\n{probe.stderr.strip()}")
     return databases
+
+
+def find_chromium(report: Report) -> str | None:
+    """The first one that starts."""
+    given = os.environ.get("BACKUP_TEST_CHROMIUM")
+    for name in [given] if given else BROWSERS:
+        path = shutil.which(name)
+        if path and subprocess.run([path, "--version"], capture_output=True, check=False).returncode == 0:
+            return path
+    report.skip(f"{given or 'Chromium'} isn't here or doesn't start; `make services` may help")
+    return None
 
 
 def main(arguments: list[str]) -> int:

@@ -14,6 +14,8 @@ from django.db import connection, transaction
 from backup_center import registry
 from backup_center.services import BackupService, RestoreService
 
+pytest_plugins = ["tests.projects"]
+
 Rows = dict[str, list[tuple[object, ...]]]
 
 

@@ -27,6 +27,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     *(["django.contrib.postgres", "tests.postgres_zoo"] if ON_POSTGRESQL else []),
+    "django_htmx",
     "backup_center",
     "tests.zoo",
 ]

@@ -48,6 +48,20 @@ def check_coverage(databases: Sequence[str] | None = None, **_kwargs: Any) -> li
     return found
 
 
+@checks.register("backup_center", deploy=True)
+def check_live_pages(**_kwargs: Any) -> list[checks.CheckMessage]:
+    """With ``check --deploy``: what would make the pages better."""
+    if apps.is_installed("django_htmx"):
+        return []
+    return [
+        checks.Info(
+            _("django-htmx isn't installed: pages work, but show no live progress."),
+            hint=_("pip install 'django-backup-center[htmx]', and add \"django_htmx\" to INSTALLED_APPS."),
+            id="backup_center.I002",
+        )
+    ]
+
+
 def _values(settings: Settings) -> Iterator[checks.CheckMessage]:
     if settings.encryption:
         yield checks.Error(

@@ -157,7 +157,7 @@ class BackupLog(models.Model):
         indexes: ClassVar = [models.Index(fields=["operation", "created_at"], name="backuplog_operation_created")]
 
     def __str__(self) -> str:
-        return f"{self.operation} {self.backup_name}: {self.message}"
+        return f"{self.get_operation_display()} {self.backup_name}: {self.message}"
 
 
 class Installation(models.Model):

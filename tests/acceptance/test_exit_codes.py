@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from .conftest import ROOT, Project, once, searched
+from tests.projects import ROOT, Project, once, searched
 
 HOLD = "from backup_center.services.lease import hold\nwith hold('backup'):\n    print('held', flush=True); input()"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, SERVER, Project, on_server, once, searched
+from tests.projects import ROOT, SERVER, Project, on_server, once, searched
 
 ACTOR = """
 import json
@@ -202,3 +202,36 @@ def test_beside_an_app_labelled_backup_everything_works_under_another_label(make
         " WHERE c.app_label = 'backup_center'"
     )
     assert ("restore_backuprecord",) in codenames
+
+
+@once
+def test_the_admin_works_under_another_label_and_in_requests_that_are_transactions(make_clinic, relabelled, tmp_path):
+    relabelled["DJANGO_SETTINGS_MODULE"] = "clinic.with_admin"
+    clinic = make_clinic(tmp_path / "clinic", **relabelled)
+    clinic.run("migrate", "--verbosity=0")
+    clinic.run("backup_database", "--verbosity=0")
+    answers = clinic.python(
+        """
+import json
+from django.contrib.auth.models import Permission
+from django.test import Client
+from people.models import Member
+from backup_center.models import BackupLog, BackupRecord
+
+def client(*codenames):
+    member = Member.objects.create_user(f"{len(codenames)}@clinic.example")
+    member.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    found = Client()
+    found.force_login(member)
+    return found
+
+url = "/admin/backup_center/backuprecord/"
+looks = [client(*codenames).get(url).status_code for codenames in ([], ["view_backuprecord"])]
+record = BackupRecord.objects.get()
+post = {"post": "yes"}
+deletes = client("view_backuprecord", "delete_backuprecord").post(f"{url}{record.pk}/delete/", post).status_code
+print(json.dumps([looks, deletes, BackupRecord.objects.count(), BackupLog.objects.first().operation]))
+"""
+    )
+
+    assert answers == [[403, 200], 302, 0, "DELETE"]

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from backup_center.conf import get_settings
-
-from .conftest import ROOT, Project
+from tests.projects import ROOT, Project
 
 GUIDE = (ROOT / "docs/guide.zh.md").read_text(encoding="utf-8")
 LATER = ("apscheduler", "celery", "django_apscheduler")  # the chapter on schedules

@@ -2,7 +2,7 @@
 
 import os
 
-from .conftest import SERVER, SMALL, Project, once
+from tests.projects import SERVER, SMALL, Project, once
 
 TABLES = (
     "store_shop",

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from .conftest import Project, once
+from tests.projects import Project, once
 
 pytestmark = once
 

@@ -9,7 +9,7 @@ import pytest
 from django.core.checks import Error, Info, Warning  # noqa: A004  # they are what a check returns
 from django.core.management import call_command
 
-from backup_center.checks import check_coverage, check_settings
+from backup_center.checks import check_coverage, check_live_pages, check_settings
 
 NOBODY = 65534
 
@@ -171,3 +171,13 @@ def test_the_check_command_shows_them(capsys):
     call_command("check", "--tag", "backup_center", "--deploy", "--database", "default")
 
     assert "(backup_center.I001)" in capsys.readouterr().err
+
+
+def test_pages_without_live_progress_are_worth_a_hint(settings):
+    assert check_live_pages() == []
+
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "django_htmx"]
+    [hint] = check_live_pages()
+
+    assert (hint.id, isinstance(hint, Info)) == ("backup_center.I002", True)
+    assert "django-backup-center[htmx]" in hint.hint

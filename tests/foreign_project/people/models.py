@@ -17,6 +17,7 @@ class Member(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
 
     USERNAME_FIELD = "email"
+    is_staff = True
     objects = Members()
 
 

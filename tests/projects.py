@@ -1,4 +1,7 @@
-"""Projects as their operators meet them: ``manage.py`` in a process of its own, a folder and a database for each."""
+"""Projects as their operators meet them: ``manage.py`` in a process of its own, a folder and a database for each.
+
+A plugin of pytest, so that all tests share one mall that is migrated and populated.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 SERVER = os.environ.get("BACKUP_TEST_DATABASE_URL")  # None: SQLite
 # For what no database can make a difference to.
 once = pytest.mark.skipif(SERVER is not None, reason="knows no database; the SQLite run tests it")

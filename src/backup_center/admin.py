@@ -1,0 +1,253 @@
+"""Django's admin: backups and the log, to look at. What it does to them (deletion alone), the service does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from copy import copy
+from typing import Any, ClassVar, cast
+
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected as ask_before_deleting
+from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.auth import get_permission_codename
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
+from django.db import models, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.template.defaultfilters import date, filesizeformat
+from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from . import registry
+from .engine.errors import BackupCenterError, Busy
+from .models import BackupCenter, BackupLog, BackupRecord
+from .services import BackupService
+from .services.connecting import home_alias
+
+Fieldsets = tuple[tuple[Any, Any], ...]
+
+ENTRIES = 20  # of the log, on the page of a backup
+
+
+def page(name: str) -> str | None:
+    """The URL of one of our own pages; ``None`` where the project doesn't include them."""
+    try:
+        return reverse(f"backup:{name}")
+    except NoReverseMatch:
+        return None
+
+
+def may(request: HttpRequest, verb: str, model: type[models.Model]) -> bool:
+    """Asked by the model's own label, which isn't ``backup`` in every project."""
+    codename = get_permission_codename(verb, model._meta)
+    return request.user.has_perm(f"{model._meta.app_label}.{codename}")
+
+
+def yes_or_no(name: str) -> Any:
+    """A flag in words: the admin's red cross for a no would cry that a backup isn't damaged."""
+
+    @admin.display(description=cast(Any, BackupRecord._meta.get_field(name)).verbose_name)
+    def shown(_admin: Any, record: BackupRecord) -> str:
+        return _("Yes") if getattr(record, name) else _("No")
+
+    return shown
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic when it runs
+    """Nothing to add, change or delete."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(BackupCenter)
+class BackupCenterAdmin(ReadOnlyAdmin):
+    """Not a list: a way to our own pages."""
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_changelist"
+        return [path("", self.admin_site.admin_view(self.changelist_view), name=name)]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return page("list") is not None and may(request, "view", BackupRecord)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        url = page("list")
+        if url is None or not self.has_view_permission(request):
+            raise PermissionDenied
+        return HttpResponseRedirect(url)
+
+
+@admin.register(BackupRecord)
+class BackupRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("backup_name", "backup_type", "status", "types", "size", "created_at", "creator", "is_automatic")
+    list_filter = ("status", "backup_type", "is_automatic", "created_at")
+    search_fields = ("backup_name", "description", "created_by_name", "error_message")
+    actions = ("delete_selected",)
+    fieldsets: ClassVar[Fieldsets] = (
+        (None, {"fields": ("backup_name", "backup_type", "status", "type_names", "description", "error_message")}),
+        (gettext_lazy("File"), {"fields": ("file_path", "size", "file_hash", "encrypted")}),
+        (gettext_lazy("Condition"), {"fields": ("verified_at", "damaged", "kept")}),
+        (gettext_lazy("Origin"), {"fields": ("creator", "is_automatic", "trigger", "database", "parent")}),
+        (gettext_lazy("Times"), {"fields": ("created_at", "backup_start_time", "backup_end_time", "heartbeat_at")}),
+        (gettext_lazy("Restores"), {"fields": ("recovery_records", "last_recovered_at")}),
+        (gettext_lazy("Contents"), {"fields": ("table_count", "row_count", "tables")}),
+        (gettext_lazy("Identity"), {"fields": ("sequence", "backup_id", "project_id", "needed_archives")}),
+    )
+    log_fieldsets: ClassVar[Fieldsets] = ((gettext_lazy("Log"), {"fields": ("newest_entries",)}),)
+    readonly_fields = flatten_fieldsets(fieldsets + log_fieldsets)
+
+    def get_fieldsets(self, request: HttpRequest, obj: BackupRecord | None = None) -> Fieldsets:
+        return self.fieldsets + self.log_fieldsets if may(request, "view", BackupLog) else self.fieldsets
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return page("create") is not None and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: BackupRecord | None = None) -> bool:
+        return False
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        url = page("create")
+        if url is None or not self.has_add_permission(request):
+            raise PermissionDenied
+        return HttpResponseRedirect(url)
+
+    # -- deletion: outside of Django's transactions, in which no service runs --
+
+    @transaction.non_atomic_requests(using=home_alias())
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(request, extra_context)
+
+    @transaction.non_atomic_requests(using=home_alias())
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        try:
+            # What Django's delete_view wraps into a transaction.
+            response: HttpResponse = cast(Any, self)._delete_view(request, object_id, extra_context)  # noqa: SLF001
+            return response
+        except BackupCenterError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return HttpResponseRedirect(request.path.removesuffix("delete/") + "change/")
+
+    def log_deletions(self, request: HttpRequest, queryset: Iterable[BackupRecord]) -> Any:
+        """Django calls it before it deletes; a refused deletion must not stand in its log."""
+
+    def delete_model(self, request: HttpRequest, obj: BackupRecord) -> None:
+        gone = copy(obj)  # with the key, which the record loses
+        BackupService().delete_backup(obj, user=cast(AbstractBaseUser, request.user))
+        super().log_deletions(request, cast(Any, [gone]))
+
+    @admin.action(permissions=["delete"], description=cast(Any, ask_before_deleting).short_description)
+    def delete_selected(self, request: HttpRequest, queryset: models.QuerySet[BackupRecord]) -> HttpResponseBase | None:
+        """Each by itself, the newest first, since an older one may be needed by it. What is refused stays whole."""
+        if not request.POST.get("post"):
+            return ask_before_deleting(self, request, queryset)
+        deleted = 0
+        for record in queryset.order_by("-sequence"):
+            if not self.has_delete_permission(request, record):
+                raise PermissionDenied
+            try:
+                self.delete_model(request, record)
+            except Busy as error:
+                self.message_user(request, str(error), messages.ERROR)
+                break  # nor would it let the others through
+            except BackupCenterError as error:
+                text = _("Not deleted: %(name)s. %(reason)s") % {"name": record.backup_name, "reason": error}
+                self.message_user(request, text, messages.ERROR)
+            else:
+                deleted += 1
+        if deleted:
+            text = ngettext("%(count)d backup was deleted.", "%(count)d backups were deleted.", deleted)
+            self.message_user(request, text % {"count": deleted}, messages.SUCCESS)
+        return None
+
+    # -- what is shown --
+
+    encrypted = yes_or_no("is_encrypted")
+    damaged = yes_or_no("is_damaged")
+    kept = yes_or_no("pinned")
+
+    @admin.display(description=gettext_lazy("data types"))
+    def types(self, record: BackupRecord) -> str:
+        """In one word where it can be: a column is narrow."""
+        return _("all") if registry.labels().keys() <= set(record.data_types) else self.type_names(record)
+
+    @admin.display(description=gettext_lazy("data types"))
+    def type_names(self, record: BackupRecord) -> str:
+        labels = registry.labels()
+        return _(", ").join(labels.get(name, name) for name in record.data_types)
+
+    @admin.display(description=gettext_lazy("file size"), ordering="file_size")
+    def size(self, record: BackupRecord) -> str:
+        return filesizeformat(record.file_size) if record.file_size else self.get_empty_value_display()
+
+    @admin.display(description=gettext_lazy("created by"), ordering="created_by_name")
+    def creator(self, record: BackupRecord) -> str:
+        return record.created_by_name or self.get_empty_value_display()
+
+    @admin.display(description=gettext_lazy("needs"))
+    def needed_archives(self, record: BackupRecord) -> str:
+        return ", ".join(record.needs)
+
+    @admin.display(description=gettext_lazy("contents"))
+    def tables(self, record: BackupRecord) -> str:
+        labels = registry.labels()
+        rows = [
+            (labels.get(facts["type"], facts["type"]), label, f"{facts['rows']:,}", filesizeformat(facts["stored"]))
+            for label, facts in record.contents.items()
+        ]
+        return table((_("data type"), _("table"), _("rows"), _("size in the file")), rows)
+
+    @admin.display(description=gettext_lazy("newest entries"))
+    def newest_entries(self, record: BackupRecord) -> str:
+        rows = [
+            (moment(entry), entry.get_operation_display(), entry.get_log_level_display(), entry.operated_by_name,
+             entry.message)
+            for entry in record.logs.all()[:ENTRIES]
+        ]  # fmt: skip
+        opts = BackupLog._meta
+        every = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist", current_app=self.admin_site.name)
+        link = format_html('<p><a href="{}?backup_record={}">{}</a></p>', every, record.pk, _("All its entries"))
+        return table((_("time"), _("operation"), _("level"), _("by"), _("message")), rows) + link
+
+
+@admin.register(BackupLog)
+class BackupLogAdmin(ReadOnlyAdmin):
+    list_display = ("created_at", "operation", "log_level", "backup_name", "message", "operated_by_name")
+    list_filter = ("operation", "log_level", "created_at")
+    search_fields = ("message", "backup_name", "operated_by_name")
+    fields = ("created_at", "operation", "log_level", "backup_name", "backup_record", "message", "facts",
+              "operated_by_name")  # fmt: skip
+    readonly_fields = fields
+    # The log grows for as long as the project lives: it is counted once a page, and read along its primary key.
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    sortable_by = ()
+
+    @admin.display(description=gettext_lazy("details"))
+    def facts(self, entry: BackupLog) -> str:
+        return format_html("<pre>{}</pre>", json.dumps(entry.details, ensure_ascii=False, indent=2))
+
+
+def moment(entry: BackupLog) -> str:
+    when = entry.created_at
+    return date(timezone.localtime(when) if timezone.is_aware(when) else when, "DATETIME_FORMAT")
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> SafeString:
+    cells = [format_html_join("", "<td>{}</td>", ((cell,) for cell in row)) for row in rows]
+    return format_html(
+        "<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
+        format_html_join("", "<th>{}</th>", ((heading,) for heading in headings)),
+        format_html_join("", "<tr>{}</tr>", ((row,) for row in cells)),
+    )

@@ -1,0 +1,6 @@
+"""URLs of a project that doesn't include the pages."""
+
+from django.contrib import admin
+from django.urls import path
+
+urlpatterns = [path("admin/", admin.site.urls)]
