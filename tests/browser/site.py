@@ -49,7 +49,8 @@ class Site:
 
 def live_through(project: Project) -> dict[str, int]:
     """Two weeks; returns keys of backups and entries to look at, see ``fortnight``."""
-    return project.python(FORTNIGHT, PYTHONPATH=searched(ROOT))
+    # In the language of those who will read the log.
+    return project.python(FORTNIGHT, PYTHONPATH=searched(ROOT), MALL_LANGUAGE="zh-hans")
 
 
 @contextmanager

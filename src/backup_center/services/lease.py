@@ -227,7 +227,8 @@ def lock_path(database: Path) -> Path:
 
 
 def _busy(operation: str, holder: str) -> str:
-    facts = {"operation": operation or "?", "holder": holder.rpartition(":")[0] or "?"}
+    names = {"backup": _("backup"), "restore": _("restore"), "cleanup": _("cleanup")}
+    facts = {"operation": names.get(operation, "?"), "holder": holder.rpartition(":")[0] or "?"}
     return _("Another operation is running (%(operation)s by %(holder)s). Try again when it is done.") % facts
 
 
