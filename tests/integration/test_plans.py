@@ -165,6 +165,35 @@ def test_rows_that_are_only_added_are_those_whose_key_is_missing(
         assert {example.kind for example in change.examples} <= {"added"}
 
 
+@pytest.mark.parametrize("added_to", [False, True])
+def test_a_key_that_is_sorted_otherwise_by_now(added_to, small_chunks, legacy, schema, backups, restores, settings):
+    """Another collation, or another version of it: the backup's ranges mean nothing any more."""
+    random.seed("otherwise")
+    keys = KEYS["language"][1]
+    collations = ["C", LANGUAGE_ORDER] if POSTGRESQL else ["BINARY", "NOCASE"]
+    settings.BACKUP_DATA_TYPES["ONE"]["mode"] = "add" if added_to else "replace"
+    legacy(f'id varchar(20) COLLATE "{collations[0]}" PRIMARY KEY, name text')
+    for turn in range(6):
+        schema("DELETE FROM legacy", *some_rows(keys, repeat=False))
+        then = rows()
+        record = backups.create_backup(["ONE"])
+        columns = f'id varchar(20) COLLATE "{collations[1 - turn % 2]}" PRIMARY KEY, name text'
+        schema(
+            "ALTER TABLE legacy RENAME TO older",
+            f"CREATE TABLE legacy ({columns})",
+            "INSERT INTO legacy SELECT * FROM older",
+            "DROP TABLE older",
+        )
+        [unchanged] = restores.plan(record).plan.tables
+        schema(*some_history(keys, repeat=False))
+        [change] = restores.plan(record).plan.tables
+        added, changed, removed = brute_force(then, rows())
+
+        assert unchanged.same
+        assert change.added == added
+        assert (change.changed, change.removed) == ((0, 0) if added_to else (changed, removed))
+
+
 def test_composite_keys(small_chunks, backups, restores):
     Seat.objects.bulk_create(Seat(row=row, number=number, guest="") for row in "aÄBc" for number in range(9))
     record = backups.create_backup()

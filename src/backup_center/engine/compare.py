@@ -100,10 +100,15 @@ class _Comparison:
     def run(self) -> Iterator[int]:
         """Compares; yields, now and then, how many more of the backup's rows are done."""
         chunks = self.table.chunks
-        wanted = self._wanted()
-        yield sum(chunk.rows for chunk in chunks) - sum(chunks[number].rows for number in wanted)
-        if not wanted:
+        hashed = not self.maps and digests_compare(self.manifest, self.connection)
+        if hashed and self.connection.digest(self.live) == (self.table.rows, digest_of(self.table)):
+            yield self.table.rows
             return
+        if self.table.collations != self.live.collations:
+            yield from self._beside()
+            return
+        wanted = self._differing() if hashed else range(len(chunks))
+        yield sum(chunk.rows for chunk in chunks) - sum(chunks[number].rows for number in wanted)
         chosen = None if len(wanted) == len(chunks) else wanted
         # Closed before anything else is asked of this connection, whatever goes wrong.
         with closing(self.connection.pieces(self.live, self._borders(), chosen)) as pieces:
@@ -125,15 +130,18 @@ class _Comparison:
             examples=found.examples,
         )
 
-    def _wanted(self) -> Collection[int]:
-        """The ranges that must be read: where the database has digests, and they mean the same, those that differ."""
-        chunks = self.table.chunks
-        if self.maps or not digests_compare(self.manifest, self.connection):
-            return range(len(chunks))
-        if self.connection.digest(self.live) == (self.table.rows, digest_of(self.table)):
-            return ()
+    def _beside(self) -> Iterator[int]:
+        """The keys are not sorted as they were: the ranges of the chunks are none of the live table's."""
+        rows = chain.from_iterable(map(self._backup_rows, range(len(self.table.chunks))))
+        with closing(self.connection.beside(self.live, rows)) as slices:
+            for backup, live in slices:
+                self.differences.compare(backup, iter(live))
+                yield len(backup)
+
+    def _differing(self) -> Collection[int]:
+        """The ranges that the database's digests show to differ."""
         found = self.connection.range_digests(self.live, self._borders())
-        theirs = [(chunk.rows, int(chunk.digest or 0)) for chunk in chunks]
+        theirs = [(chunk.rows, int(chunk.digest or 0)) for chunk in self.table.chunks]
         return [number for number, expected in enumerate(theirs) if found.get(number, (0, 0)) != expected]
 
     def _borders(self) -> Iterator[list[Any]]:

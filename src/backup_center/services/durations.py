@@ -9,7 +9,7 @@ from ..models import BackupLog
 LATEST = 3  # restores to learn from
 LOOKED_AT = 50  # entries to find them among
 SOME_ROWS = 10_000  # fewer tell more of locks and files than of rows
-# Before there are any. 1,000,000 rows of 14 columns, safety backup included, took 16 s on PostgreSQL and 14 s on
+# Before there are any. A million rows of 14 columns, safety backup included, took 16 s on PostgreSQL and 14 s on
 # SQLite; a third of that pace leaves room for wider rows and slower disks.
 ROWS_PER_SECOND = 20_000
 

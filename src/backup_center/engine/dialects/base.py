@@ -147,6 +147,15 @@ class Connection(ABC):
         """As ``digest``, for each of these ranges that has rows; only asked where ``digest`` answers."""
 
     @abstractmethod
+    def beside(
+        self, table: LiveTable, rows: Iterable[Sequence[Any]]
+    ) -> Generator[tuple[list[list[Any]], list[list[Any]]], None, None]:
+        """These rows and the live ones, both as in chunks, slice by slice: all of one key are in the same slice.
+
+        In the order of the keys' bytes: for keys that the database doesn't sort any more as these rows are sorted.
+        """
+
+    @abstractmethod
     def count(self, table: LiveTable) -> int: ...
 
     def estimate(self, table: LiveTable) -> int:

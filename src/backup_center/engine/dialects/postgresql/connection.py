@@ -125,6 +125,13 @@ class PostgresConnection(Connection):
         with _reading_clearly(table):
             yield from reading.read_pieces(self._session, table, wanted)
 
+    def beside(
+        self, table: LiveTable, rows: Iterable[Sequence[Any]]
+    ) -> Generator[tuple[list[list[Any]], list[list[Any]]], None, None]:
+        self.stage(reading.BESIDE, table, table.names, rows)
+        with _reading_clearly(table):
+            yield from reading.read_beside(self._session, table)
+
     def range_digests(self, table: LiveTable, borders: Iterable[Sequence[Any]]) -> dict[int, tuple[int, int]]:
         self.stage(reading.BORDERS, table, table.key, borders)
         return {number: (rows, int(total)) for number, rows, total in self.query(reading.range_digests(table))}

@@ -25,6 +25,7 @@ from .catalog import Relation, quote
 
 DIGEST = "backup_center_digest"
 BORDERS = "backup_center_borders"  # a temporary table: the last key of each range but the last
+BESIDE = "backup_center_beside"  # a temporary table: a backup's rows
 BORDER, RANGE = "backup_center_border", "backup_center_range"
 CONTROL = bytes(range(32))  # CSV leaves them bare, JSON forbids them
 CONTROL_IN_ROW = re.compile(rb"[\x00-\x1f](?!\Z)")  # the last one ends the row
@@ -78,6 +79,19 @@ def _order(table: LiveTable) -> str:
     return ", ".join([*(quote(name) for name in table.key), BORDER])
 
 
+def beside_statement(table: LiveTable) -> str:
+    """Live rows (1) and those beside them (0) in the order of their keys' bytes."""
+    columns = [quote(name) for name in table.names]
+    listed = ", ".join(columns)
+    beside = ", ".join(f"c{index}" for index in range(len(columns)))
+    order = ", ".join(f'{quote(name)}::text COLLATE "C"' for name in table.key)
+    rows = (
+        f"SELECT * FROM (SELECT 1 AS {RANGE}, {listed} FROM {from_clause(table)}"
+        f" UNION ALL SELECT 0, {beside} FROM pg_temp.{BESIDE}) s ORDER BY {order}"
+    )
+    return f"COPY ({rows}) TO STDOUT (FORMAT csv, FORCE_QUOTE ({listed}), ESCAPE '\\', NULL 'null')"
+
+
 def row_digest(table: LiveTable) -> str:
     relation: Relation = table.extra
     return f"hash_record_extended(ROW({', '.join(relation.digested[name] for name in table.names)}), 0)"
@@ -94,17 +108,39 @@ def named(sql: str, kind: str) -> str:
 
 
 def read_chunks(connection: psycopg.Connection, table: LiveTable) -> Iterator[RawChunk]:
-    keys = [table.names.index(name) + 1 for name in table.key]  # after the digest
-    pending: list[bytes] = []
+    keys = _key_positions(table)
     with _copying(connection, copy_statement(table)) as session:
-        for lines in _batches(session):
-            # Never cut between equal keys: a "primary key" that a model only claims may repeat.
-            cut = _end_of_chunk(pending, lines[0], keys)
-            if cut:
-                yield _chunk(pending[:cut], keys)
-            pending = pending[cut:] + lines
-        if pending:
-            yield _chunk(pending, keys)
+        for lines in _slices(session, keys):
+            yield _chunk(lines, keys)
+
+
+def read_beside(connection: psycopg.Connection, table: LiveTable) -> Iterator[tuple[list[list[Any]], list[list[Any]]]]:
+    """``BESIDE`` is filled already."""
+    with _copying(connection, beside_statement(table)) as session:
+        for lines in _slices(session, _key_positions(table)):
+            sides: tuple[list[bytes], list[bytes]] = [], []
+            for line in lines:
+                side, _comma, values = line.partition(b",")
+                sides[int(side)].append(values)
+            beside, live = (orjson.loads(to_json(side)) if side else [] for side in sides)
+            yield beside, live
+
+
+def _key_positions(table: LiveTable) -> list[int]:
+    """In a line, whose first value is not the table's."""
+    return [table.names.index(name) + 1 for name in table.key]
+
+
+def _slices(session: pq.abc.PGconn, keys: list[int]) -> Iterator[list[bytes]]:
+    """Never cut between equal keys: a "primary key" that a model only claims may repeat."""
+    pending: list[bytes] = []
+    for lines in _batches(session):
+        cut = _end_of_chunk(pending, lines[0], keys)
+        if cut:
+            yield pending[:cut]
+        pending = pending[cut:] + lines
+    if pending:
+        yield pending
 
 
 def read_pieces(connection: psycopg.Connection, table: LiveTable, wanted: Collection[int] | None) -> Iterator[Piece]:

@@ -60,8 +60,17 @@ def _table(session: sqlite3.Connection, spec: TableSpec, name: str) -> LiveTable
     if any(index[3] == "pk" for index in session.execute(f"PRAGMA index_list({quote(name)})")):
         rowid = set()  # a key with an index of its own is no rowid
     reals = frozenset(row[1] for row in rows if not _is_text(row[2]) and row[1] not in rowid)
-    extra = Stored(name, reals)
-    return LiveTable(label=spec.label, table=spec.table, sql=quote(name), columns=columns, key=spec.key, extra=extra)
+    return LiveTable(
+        label=spec.label, table=spec.table, sql=quote(name), columns=columns, key=spec.key,
+        collations=_collations(session, name), extra=Stored(name, reals),
+    )  # fmt: skip
+
+
+def _collations(session: sqlite3.Connection, table: str) -> dict[str, str]:
+    """Of the primary key's columns, where they are not compared by their bytes."""
+    indexes = [row[1] for row in session.execute(f"PRAGMA index_list({quote(table)})") if row[3] == "pk"]
+    columns = [row for index in indexes for row in session.execute(f"PRAGMA index_xinfo({quote(index)})")]
+    return {row[2]: row[4] for row in columns if row[5] and row[4] != "BINARY"}
 
 
 def foreign_keys(session: sqlite3.Connection, tables: Sequence[LiveTable]) -> list[ForeignKey]:

@@ -89,6 +89,12 @@ class SqliteConnection(Connection):
                 if wanted is None or piece.range in wanted:
                     yield piece
 
+    def beside(
+        self, table: LiveTable, rows: Iterable[Sequence[Any]]
+    ) -> Generator[tuple[list[list[Any]], list[list[Any]]], None, None]:
+        with failing_clearly():
+            yield from reading.read_beside(self._session, table, rows)
+
     def range_digests(self, table: LiveTable, borders: Iterable[Sequence[Any]]) -> dict[int, tuple[int, int]]:
         return {}
 

@@ -9,6 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+import orjson
 from django.utils.translation import gettext as _
 
 from ... import values
@@ -18,6 +19,7 @@ from .catalog import quote
 
 STEP = 50  # rows fetched at once
 BORDERS = "backup_center_borders"  # a temporary table: the last key of each range but the last
+BESIDE = "backup_center_beside"  # a temporary table: a backup's rows
 
 Row = tuple[Any, ...]
 
@@ -55,7 +57,7 @@ def read_chunks(session: sqlite3.Connection, table: LiveTable) -> Iterator[RawCh
 
 def read_pieces(session: sqlite3.Connection, table: LiveTable, borders: Iterable[Sequence[Any]]) -> Iterator[Piece]:
     """Rows and borders in the table's own order: SQLite merges two sorted streams; the borders number the ranges."""
-    _stage_borders(session, table, borders)
+    _stage(session, BORDERS, table.key, borders)
     cursor = session.cursor()
     try:
         cursor.execute(_pieces_statement(table))
@@ -77,14 +79,39 @@ def read_pieces(session: sqlite3.Connection, table: LiveTable, borders: Iterable
         cursor.close()
 
 
-def _stage_borders(session: sqlite3.Connection, table: LiveTable, borders: Iterable[Sequence[Any]]) -> None:
+def read_beside(
+    session: sqlite3.Connection, table: LiveTable, beside: Iterable[Sequence[Any]]
+) -> Iterator[tuple[list[list[Any]], list[list[Any]]]]:
+    """As ``Connection.beside``."""
+    _stage(session, BESIDE, table.names, beside)
+    columns = ", ".join(quote(name) for name in table.names)
+    order = ", ".join(f"{table.names.index(name) + 1} COLLATE BINARY" for name in table.key)
+    cursor = session.execute(
+        f"SELECT {columns}, 1 FROM {table.sql} UNION ALL SELECT *, 0 FROM temp.{BESIDE} ORDER BY {order}"
+    )
+    keys = [table.names.index(name) for name in table.key]
+    rows: list[Row] = []
+    while found := cursor.fetchmany(STEP):
+        if rows and not _same_key(rows[-1], found[0], keys):
+            yield _sides(rows, table)
+            rows = []
+        rows += found
+    yield _sides(rows, table)
+
+
+def _sides(rows: list[Row], table: LiveTable) -> tuple[list[list[Any]], list[list[Any]]]:
+    beside, live = ([row[:-1] for row in rows if row[-1] == side] for side in (0, 1))
+    return orjson.loads(_encode(beside, table)), orjson.loads(_encode(live, table))
+
+
+def _stage(session: sqlite3.Connection, name: str, like: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """In columns without a type, which leave every value as it is."""
-    columns = [f"c{index}" for index in range(len(table.key))]
-    session.execute(f"DROP TABLE IF EXISTS temp.{BORDERS}")
-    session.execute(f"CREATE TEMP TABLE {BORDERS} ({', '.join(columns)})")
+    columns = [f"c{index}" for index in range(len(like))]
+    session.execute(f"DROP TABLE IF EXISTS temp.{name}")
+    session.execute(f"CREATE TEMP TABLE {name} ({', '.join(columns)})")
     session.executemany(
-        f"INSERT INTO temp.{BORDERS} VALUES ({', '.join('?' for _column in columns)})",
-        ([values.decode(value) for value in border] for border in borders),
+        f"INSERT INTO temp.{name} VALUES ({', '.join('?' for _column in columns)})",
+        ([values.decode(value) for value in row] for row in rows),
     )
 
 
