@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -86,17 +87,16 @@ def read_beside(
     _stage(session, BESIDE, table.names, beside)
     columns = ", ".join(quote(name) for name in table.names)
     order = ", ".join(f"{table.names.index(name) + 1} COLLATE BINARY" for name in table.key)
-    cursor = session.execute(
-        f"SELECT {columns}, 1 FROM {table.sql} UNION ALL SELECT *, 0 FROM temp.{BESIDE} ORDER BY {order}"
-    )
     keys = [table.names.index(name) for name in table.key]
-    rows: list[Row] = []
-    while found := cursor.fetchmany(STEP):
-        if rows and not _same_key(rows[-1], found[0], keys):
-            yield _sides(rows, table)
-            rows = []
-        rows += found
-    yield _sides(rows, table)
+    statement = f"SELECT {columns}, 1 FROM {table.sql} UNION ALL SELECT *, 0 FROM temp.{BESIDE} ORDER BY {order}"
+    with closing(session.execute(statement)) as cursor:
+        rows: list[Row] = []
+        while found := cursor.fetchmany(STEP):
+            if rows and not _same_key(rows[-1], found[0], keys):
+                yield _sides(rows, table)
+                rows = []
+            rows += found
+        yield _sides(rows, table)
 
 
 def _sides(rows: list[Row], table: LiveTable) -> tuple[list[list[Any]], list[list[Any]]]:
