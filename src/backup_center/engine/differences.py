@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Literal
 
 import orjson
@@ -19,7 +20,6 @@ KINDS = (ADDED, CHANGED, REMOVED)
 EXAMPLES = 3  # of each kind, per table
 
 Row = list[Any]
-Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class RowChange:
     """One row that a restore would add, change or remove. ``fields``: of a changed row only those that differ."""
 
     kind: str  # "added", "changed" or "removed"
-    key: Key
+    key: tuple[Any, ...]
     fields: tuple[FieldChange, ...]
 
 
@@ -50,6 +50,7 @@ class Differences:
     def __init__(self, table: Table, *, only_added: bool) -> None:
         self._names = table.names
         self._positions = [table.names.index(name) for name in table.key]
+        self._pick: Callable[[Row], Any] = itemgetter(*self._positions)
         self._only_added = only_added
         self._counts: Counter[str] = Counter()
         self._examples: dict[str, list[RowChange]] = {kind: [] for kind in KINDS}
@@ -84,16 +85,16 @@ class Differences:
             for row in rows:
                 self._note(ADDED, None, row)
 
-    def _by_key(self, rows: Iterable[Row]) -> defaultdict[Key, list[Row]]:
-        found: defaultdict[Key, list[Row]] = defaultdict(list)
+    def _by_key(self, rows: Iterable[Row]) -> defaultdict[Hashable, list[Row]]:
+        found: defaultdict[Hashable, list[Row]] = defaultdict(list)
         for row in rows:
             found[self._key(row)].append(row)
         return found
 
-    def _match(self, waiting: defaultdict[Key, list[Row]], live: Iterable[Row]) -> None:
+    def _match(self, waiting: defaultdict[Hashable, list[Row]], live: Iterable[Row]) -> None:
         """Takes out of ``waiting`` what has a live row of its key; a key that a model only claims may repeat."""
         room = {key: len(rows) for key, rows in waiting.items()}
-        others: defaultdict[Key, list[Row]] = defaultdict(list)
+        others: defaultdict[Hashable, list[Row]] = defaultdict(list)
         for row in live:
             key = self._key(row)
             if key not in room:
@@ -111,10 +112,14 @@ class Differences:
                 else:
                     self._note(REMOVED, row, None)
 
-    def _key(self, row: Row) -> Key:
-        """As a dict takes it: a tagged value (a blob as a key) is a dict itself."""
-        found = [row[position] for position in self._positions]
-        return tuple([tuple(value.items()) if isinstance(value, dict) else value for value in found])
+    def _key(self, row: Row) -> Hashable:
+        key: Hashable = self._pick(row)  # of one column its value, of more a tuple
+        try:
+            hash(key)
+        except TypeError:  # a tagged value (a blob, an infinity) is a dict
+            parts = key if isinstance(key, tuple) else (key,)
+            return tuple(tuple(part.items()) if isinstance(part, dict) else part for part in parts)
+        return key
 
     def _note(self, kind: str, old: Row | None, new: Row | None) -> None:
         self._counts[kind] += 1
