@@ -32,6 +32,7 @@ from .services.connecting import home_alias
 Fieldsets = tuple[tuple[Any, Any], ...]
 
 ENTRIES = 20  # of the log, on the page of a backup
+ROWS = 50  # of a list: Django takes a millisecond for each
 
 
 def page(name: str) -> str | None:
@@ -94,6 +95,7 @@ class BackupRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("backup_name", "backup_type", "status", "types", "size", "created_at", "creator", "is_automatic")
     list_filter = ("status", "backup_type", "is_automatic", "created_at")
     search_fields = ("backup_name", "description", "created_by_name", "error_message")
+    list_per_page = ROWS
     actions = ("delete_selected",)
     fieldsets: ClassVar[Fieldsets] = (
         (None, {"fields": ("backup_name", "backup_type", "status", "type_names", "description", "error_message")}),
@@ -229,6 +231,7 @@ class BackupLogAdmin(ReadOnlyAdmin):
     fields = ("created_at", "operation", "log_level", "backup_name", "backup_record", "message", "facts",
               "operated_by_name")  # fmt: skip
     readonly_fields = fields
+    list_per_page = ROWS
     # The log grows for as long as the project lives: it is counted once a page, and read along its primary key.
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
