@@ -26,8 +26,9 @@ lint:  ## format, style, types, layers, migrations, translations
 messages:  ## collect the texts to translate, compile the translations
 	@python=$$($(PYTHON) scripts/environment.py development) && "$$python" scripts/messages.py update compile
 
-bench:  ## measure, beside peers (ARGS="…")
-	@python=$$($(PYTHON) scripts/environment.py development) && "$$python" benchmarks/run.py $(ARGS)
+bench:  ## measure, beside peers (ARGS="…"), and the pages
+	@python=$$($(PYTHON) scripts/environment.py development) && "$$python" benchmarks/run.py $(ARGS) \
+		&& "$$python" benchmarks/pages.py
 
 screenshots:  ## draw every page into docs/screenshots (ARGS="--only list")
 	@python=$$($(PYTHON) scripts/environment.py development) && "$$python" scripts/screenshots.py $(ARGS)
