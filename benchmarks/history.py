@@ -110,7 +110,22 @@ def journal(count: int, records: list[BackupRecord], chance: random.Random) -> I
             operation=operation,
             log_level=level,
             message="The backup is whole." if level == Level.SUCCESS else "Damage was found.",
-            details={"rows": dict.fromkeys(TABLES, number), "not_covered": {"sessions.session": "excluded"}},
+            details=details(operation, number),
             operated_by_name=record.created_by_name,
             created_at=record.created_at + timedelta(seconds=number % 600),
         )
+
+
+def details(operation: str, number: int) -> dict[str, object]:
+    """As the services write them."""
+    match operation:
+        case Operation.BACKUP:
+            return {"rows": dict.fromkeys(TABLES, number), "not_covered": {"sessions.session": "excluded"}}
+        case Operation.RESTORE:
+            types = list(dict.fromkeys(TABLES.values()))
+            statistics = {name.lower(): number for name in types}
+            return {"data_types": types, "statistics": statistics, "rows": number * len(types), "seconds": 9.5}
+        case Operation.VERIFY:
+            return {"deep": False, "findings": []}
+        case _:
+            return {}

@@ -20,7 +20,7 @@ def tape(*backups: BackupRecord, restores=(), gaps=()) -> charts.DrawnTape:
 
 def record(days: float, **facts) -> BackupRecord:
     known = {"backup_name": f"backup_{days}", "status": "SUCCESS", "file_size": 2048}
-    return BackupRecord(**{**known, **facts}, created_at=NOW - timedelta(days=days))
+    return BackupRecord(pk=1, **{**known, **facts}, created_at=NOW - timedelta(days=days))
 
 
 def test_time_runs_from_left_to_right_and_stays_inside():
@@ -54,7 +54,7 @@ def test_a_restore_bends_back_to_its_backup():
     entry = BackupLog(pk=5, backup_record=record(7), backup_name="backup_7", created_at=NOW)
     forgotten = BackupLog(pk=6, backup_name="gone", created_at=NOW - timedelta(days=7))
     there, alone = tape(restores=(entry, forgotten)).restores
-    assert (there.x, there.width, there.end, there.log) == ("50.00", "49.00", "99.00", 5)
+    assert (there.x, there.width, there.end, there.url) == ("50.00", "49.00", "99.00", "/backup/log/5/")
     assert (alone.x, alone.width) == ("50.00", "0.00")
     assert "restored to backup_7" in there.sentence
 

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -30,7 +32,7 @@ def plan(days: int | None = None) -> list[Verdict]:
     days = get_settings().retention_days if days is None else days
     if not isinstance(days, int) or days < 0:
         raise Refused(_("The number of days must be a whole number, 0 or more."))
-    records = list(BackupRecord.objects.order_by("-sequence"))
+    records = list(BackupRecord.objects.order_by("-sequence").defer("contents", "progress"))
     cutoff = timezone.now() - timedelta(days=min(days, CENTURY))
     last_good = _last_good_ids(records)
     kept = {record.pk: reason for record in records if (reason := _kept_for(record, cutoff, days, last_good))}
@@ -45,8 +47,9 @@ def why_not_deletable(record: BackupRecord) -> str:
         return _("It is still running.")
     if record.pinned:
         return _("It is pinned; release it first.")
-    others = BackupRecord.objects.exclude(pk=record.pk)
-    borrowers = [other.backup_name for other in others if str(record.backup_id) in _needs(other)]
+    others = BackupRecord.objects.exclude(pk=record.pk).exclude(status=Status.FAILED)
+    listed = others.annotate(listed=Cast("needs", TextField()))  # the ids are found in the list's text on any engine
+    borrowers = listed.filter(listed__contains=str(record.backup_id)).values_list("backup_name", flat=True)
     return _("It is needed by %(names)s.") % {"names": ", ".join(borrowers)} if borrowers else ""
 
 

@@ -19,7 +19,7 @@ from . import catalogue
 
 GOOD, LOOK, BAD = "good", "look", "bad"
 STALE = timedelta(days=2)
-LOOKED_AT = 200  # good backups looked through for one that holds every data type
+LOOKED_AT = 100  # good backups looked through for one that holds every data type
 
 Status, Trigger = BackupRecord.Status, BackupRecord.Trigger
 

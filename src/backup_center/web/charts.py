@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
@@ -27,6 +28,7 @@ class Mark:
     pinned: bool
     damaged: bool
     record: BackupRecord
+    url: str
     sentence: str
 
 
@@ -38,7 +40,7 @@ class Stretch:
     width: str
     end: str
     sentence: str
-    log: int | None = None
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +77,9 @@ def draw_tape(tape: Tape) -> DrawnTape:
         source = entry.backup_record.created_at if entry.backup_record else entry.created_at
         left, right = x(source), x(entry.created_at)
         facts = {"moment": quantities.moment(entry.created_at), "name": entry.backup_name}
+        url = reverse("backup:log_entry", args=[entry.pk])
         sentence = _("%(moment)s: restored to %(name)s") % facts
-        restores.append(
-            Stretch(x=_text(left), width=_text(right - left), end=_text(right), sentence=sentence, log=entry.pk)
-        )
+        restores.append(Stretch(x=_text(left), width=_text(right - left), end=_text(right), sentence=sentence, url=url))
     return DrawnTape(
         marks=tuple(_mark(record, _text(x(record.created_at))) for record in tape.backups),
         gaps=tuple(_gap(start, end, x(start), x(end)) for start, end in tape.gaps),
@@ -96,6 +97,7 @@ def _mark(record: BackupRecord, x: str) -> Mark:
         pinned=record.pinned,
         damaged=record.is_damaged,
         record=record,
+        url=reverse("backup:detail", args=[record.pk]),
         sentence=_sentence(record),
     )
 
