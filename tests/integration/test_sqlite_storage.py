@@ -10,7 +10,8 @@ import pytest
 from django.conf import settings
 from django.db import connection, connections
 
-from backup_center.engine.dialects.base import TableSpec
+from backup_center.engine.dialects.base import Load, TableSpec
+from backup_center.engine.dialects.sqlite import replacing
 from backup_center.engine.dialects.sqlite.connection import SqliteConnection
 from backup_center.engine.errors import NotExact, Unsupported
 from backup_center.services.connecting import engine_connection
@@ -103,6 +104,32 @@ def test_keys_that_repeat_and_keys_that_are_null(schema, comes_back, backups):
         keys = [[row[0] for row in orjson.loads(chunk.body)] for chunk in ours.chunks(table)]
     assert len(keys) > 2
     assert all(before[-1] != after[0] for before, after in pairwise(keys))
+
+
+def test_a_statement_has_no_more_variables_than_sqlite_takes(schema):
+    schema("CREATE TABLE legacy (id integer PRIMARY KEY, name text, note text)")
+    with engine_connection("default") as ours:
+        [table], _missing = ours.describe([LEGACY])
+    rows = [[number, "x", None] for number in range(100)]
+    with sqlite3.connect(settings.DATABASES["default"]["NAME"]) as session:
+        session.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 10)
+        with replacing.replacing(session, [Load(table=table, rows=100, add=False, bodies=[orjson.dumps(rows)])]):
+            assert session.execute("SELECT * FROM legacy ORDER BY id").fetchall() == [tuple(row) for row in rows]
+    session.close()
+
+
+def test_a_reference_that_is_missing_only_by_its_case_is_found(schema):
+    schema(
+        "CREATE TABLE legacy (id text PRIMARY KEY, name text)",
+        "CREATE TABLE loyal (id integer PRIMARY KEY, legacy_id text COLLATE NOCASE REFERENCES legacy)",
+        "INSERT INTO legacy VALUES ('A', '')",
+        "INSERT INTO loyal VALUES (1, 'A')",
+    )
+    loyal = TableSpec(label="zoo.loyal", table="loyal", data_type="ZOO", key=("id",))
+    with engine_connection("default") as ours, ours.exclusive([loyal]):
+        ours.execute("INSERT INTO loyal VALUES (2, 'a')")
+        tables, _missing = ours.describe([loyal])
+        assert len(ours.check_references(tables)) == 1
 
 
 def test_text_that_is_not_utf_8_is_refused_by_table_and_key(schema, backups, rows_of_everything):

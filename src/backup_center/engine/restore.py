@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from . import backup, chunks, compare, verify
 from .backup import BackupRequest, Progress
-from .chunks import ReadStored
+from .chunks import Chunk, ReadStored
 from .codecs import CODECS
 from .compare import Plan
 from .contents import stored_reader
@@ -158,21 +158,24 @@ class _Loaded:
 
     def __iter__(self) -> Iterator[bytes]:
         pending: deque[tuple[int, Future[bytes]]] = deque()
-        codec = CODECS[self.manifest.codec]
         with partner("restore-unpack") as unpacker:
             for index, chunk in enumerate(self.table.chunks):
-                name = chunks.entry_name(self.table.label, index)
-                pending.append((chunk.rows, unpacker.submit(chunks.read, chunk, self.read_stored, codec, name)))
+                pending.append((chunk.rows, unpacker.submit(self._read, index, chunk)))
                 if len(pending) > AHEAD:
                     yield self._next(pending)
             while pending:
                 yield self._next(pending)
 
+    def _read(self, index: int, chunk: Chunk) -> bytes:
+        name = chunks.entry_name(self.table.label, index)
+        body = chunks.read(chunk, self.read_stored, CODECS[self.manifest.codec], name)
+        if self.hash is not None:
+            _feed(self.hash, body)
+        return body
+
     def _next(self, pending: deque[tuple[int, Future[bytes]]]) -> bytes:
         rows, future = pending.popleft()
         body = future.result()
-        if self.hash is not None:
-            _feed(self.hash, body)
         self.counter.add(rows)
         return body
 

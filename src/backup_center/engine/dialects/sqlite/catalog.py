@@ -19,7 +19,6 @@ class Stored:
     """A table's own facts: what ``LiveTable.extra`` keeps for SQLite."""
 
     name: str  # as the schema spells it
-    may_hold_reals: frozenset[str]  # the columns in which an infinity could hide
 
 
 def quote(name: str) -> str:
@@ -55,14 +54,9 @@ def _table(session: sqlite3.Connection, spec: TableSpec, name: str) -> LiveTable
     columns = tuple(
         Column(name=row[1], type=row[2], field=spec.fields.get(row[1]), null=not row[3] and not row[5]) for row in rows
     )
-    # Text affinity turns every number into text, and a rowid is an integer; anything else may be a REAL.
-    rowid = {row[1] for row in rows if row[5] and row[2].upper() == "INTEGER"}
-    if any(index[3] == "pk" for index in session.execute(f"PRAGMA index_list({quote(name)})")):
-        rowid = set()  # a key with an index of its own is no rowid
-    reals = frozenset(row[1] for row in rows if not _is_text(row[2]) and row[1] not in rowid)
     return LiveTable(
         label=spec.label, table=spec.table, sql=quote(name), columns=columns, key=spec.key,
-        collations=_collations(session, name), extra=Stored(name, reals),
+        collations=_collations(session, name), extra=Stored(name),
     )  # fmt: skip
 
 
@@ -152,9 +146,3 @@ def _objects(session: sqlite3.Connection) -> list[tuple[str, str, str]]:
 
 def _is_virtual(sql: str) -> bool:
     return sql.upper().startswith("CREATE VIRTUAL")
-
-
-def _is_text(declared: str) -> bool:
-    """SQLite's own rule for TEXT affinity."""
-    upper = declared.upper()
-    return "INT" not in upper and any(word in upper for word in ("CHAR", "CLOB", "TEXT"))

@@ -6,7 +6,7 @@ import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from itertools import groupby
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any
 
@@ -21,6 +21,7 @@ from .catalog import quote
 STEP = 50  # rows fetched at once
 BORDERS = "backup_center_borders"  # a temporary table: the last key of each range but the last
 BESIDE = "backup_center_beside"  # a temporary table: a backup's rows
+INFINITIES = frozenset({math.inf, -math.inf})
 
 Row = tuple[Any, ...]
 
@@ -42,7 +43,7 @@ def read_chunks(session: sqlite3.Connection, table: LiveTable) -> Iterator[RawCh
             parts, count, size, last = [], 0, 0, rows[0]
             # Never cut between equal keys: a "primary key" that a model only claims may repeat.
             while rows and ((count < CHUNK_ROWS and size < CHUNK_BYTES) or _same_key(rows[0], last, keys)):
-                part = _encode(rows, table)[1:-1]
+                part = _encode(rows)[1:-1]
                 parts.append(part)
                 count, size, last = count + len(rows), size + len(part), rows[-1]
                 rows = cursor.fetchmany(_step(len(rows), len(part)))
@@ -69,7 +70,7 @@ def read_pieces(session: sqlite3.Connection, table: LiveTable, borders: Iterable
                 if is_border:
                     number += len(rows)
                     continue
-                body = _encode(rows, table)
+                body = _encode(rows)
                 yield Piece(range=number, body=body, rows=len(rows))
                 step = _step(len(rows), len(body))
     except sqlite3.OperationalError as error:
@@ -101,7 +102,7 @@ def read_beside(
 
 def _sides(rows: list[Row], table: LiveTable) -> tuple[list[list[Any]], list[list[Any]]]:
     beside, live = ([row[:-1] for row in rows if row[-1] == side] for side in (0, 1))
-    return orjson.loads(_encode(beside, table)), orjson.loads(_encode(live, table))
+    return orjson.loads(_encode(beside)), orjson.loads(_encode(live))
 
 
 def _stage(session: sqlite3.Connection, name: str, like: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -136,19 +137,11 @@ def _step(rows: int, size: int) -> int:
     return max(1, min(STEP, CHUNK_BYTES * rows // size))
 
 
-def _encode(rows: list[Row], table: LiveTable) -> bytes:
+def _encode(rows: list[Row]) -> bytes:
     encoded = values.encode_rows(rows)
-    if b"null" in encoded and _holds_infinity(rows, table):  # which orjson writes as null
+    if b"null" in encoded and not INFINITIES.isdisjoint(chain.from_iterable(rows)):  # orjson writes them as null
         return values.encode_rows([[values.tag_real(value) for value in row] for row in rows])
     return encoded
-
-
-def _holds_infinity(rows: list[Row], table: LiveTable) -> bool:
-    return any(
-        float in set(map(type, column)) and (math.inf in column or -math.inf in column)
-        for name, column in zip(table.names, zip(*rows, strict=True), strict=True)
-        if name in table.extra.may_hold_reals
-    )
 
 
 def _undecodable(session: sqlite3.Connection, table: LiveTable) -> str:
