@@ -3,7 +3,7 @@
 python scripts/screenshots.py [--only NAME …] [--output FOLDER]
 
 A mall lives through two weeks, then each page of the table below is drawn in Chinese, in the light and in the dark, as
-wide as a phone, a tablet and a desktop: ``list-dark-360.png``. Pages that aren't there are named and left out.
+wide as a phone, a tablet and a desktop: ``list-dark-360.png``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Shot:
 
     name: str
     url: str
-    signed_in: bool = True
+    press: tuple[str, ...] = ()  # what to click there first
 
 
 PAGES = (
@@ -44,10 +44,8 @@ PAGES = (
     Shot("log", "/backup/log/"),
     Shot("log-entry", "/backup/log/{entry}/"),
     Shot("settings", "/backup/settings/"),
-    Shot("login", "/admin/login/", signed_in=False),
-    Shot("admin", "/admin/backup/"),
-    Shot("admin-list", "/admin/backup/backuprecord/"),
-    Shot("admin-detail", "/admin/backup/backuprecord/{backup}/change/"),
+    Shot("selected", "/backup/", press=("input[name=ids] >> nth=0", "button[value=delete]")),
+    Shot("refusal", "/backup/{failed}/restore/"),
 )
 SCHEMES = ("light", "dark")
 WIDTHS = (360, 768, 1280)
@@ -66,10 +64,9 @@ def main() -> int:
         project = mall(Path(folder))
         keys = two_weeks(project)
         with serve(project) as site, chromium(executable) as browser:
-            windows = Windows(site, browser)
-            missing = [shot.name for shot in pages if not draw(windows, shot, keys, options.output)]
-    if missing:
-        print(f"not there: {', '.join(missing)}")
+            for scheme, page in windows(site, browser).items():
+                for shot in pages:
+                    draw(page, scheme, shot, keys, options.output)
     return 0
 
 
@@ -97,45 +94,34 @@ def two_weeks(project: Project) -> dict[str, int]:
     return live_through(project)
 
 
-class Windows:
-    """One for each colour scheme, signed in or not."""
-
-    def __init__(self, site: Site, browser: Browser) -> None:
-        self._site, self._browser = site, browser
-        self._cookie = site.sign_in()
-        self._open: dict[tuple[str, bool], Page] = {}
-
-    def of(self, scheme: str, *, signed_in: bool) -> Page:
-        if (scheme, signed_in) not in self._open:
-            context = self._browser.new_context(
-                base_url=self._site.url,
-                locale="zh-CN",
-                timezone_id="Asia/Shanghai",
-                color_scheme=scheme,
-                reduced_motion="reduce",
-            )
-            if signed_in:
-                context.add_cookies([self._cookie])
-            self._open[scheme, signed_in] = context.new_page()
-        return self._open[scheme, signed_in]
-
-
-def draw(windows: Windows, shot: Shot, keys: dict[str, int], output: Path) -> bool:
-    """False if there is no such page."""
+def windows(site: Site, browser: Browser) -> dict[str, Page]:
+    """One for each colour scheme, the administrator signed in."""
+    cookie = site.sign_in()
+    found = {}
     for scheme in SCHEMES:
-        page = windows.of(scheme, signed_in=shot.signed_in)
-        answer = page.goto(shot.url.format(**keys), wait_until="load")
-        if answer is None or not answer.ok:
-            return False
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": HEIGHT})
-            height = min(page.evaluate("document.documentElement.scrollHeight"), HIGHEST)
-            path = output / f"{shot.name}-{scheme}-{width}.png"
-            page.screenshot(
-                path=path, full_page=True, clip={"x": 0, "y": 0, "width": width, "height": max(height, HEIGHT)}
-            )
-            print(f"{path.stat().st_size:>9,}  {path.name}", flush=True)
-    return True
+        context = browser.new_context(
+            base_url=site.url,
+            locale="zh-CN",
+            timezone_id="Asia/Shanghai",
+            color_scheme=scheme,
+            reduced_motion="reduce",
+        )
+        context.add_cookies([cookie])
+        found[scheme] = context.new_page()
+    return found
+
+
+def draw(page: Page, scheme: str, shot: Shot, keys: dict[str, int], output: Path) -> None:
+    page.set_viewport_size({"width": max(WIDTHS), "height": HEIGHT})
+    page.goto(shot.url.format(**keys), wait_until="load")
+    for selector in shot.press:
+        page.locator(selector).click()
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        height = max(HEIGHT, min(page.evaluate("document.documentElement.scrollHeight"), HIGHEST))
+        path = output / f"{shot.name}-{scheme}-{width}.png"
+        page.screenshot(path=path, full_page=True, clip={"x": 0, "y": 0, "width": width, "height": height})
+        print(f"{path.stat().st_size:>9,}  {path.name}", flush=True)
 
 
 if __name__ == "__main__":

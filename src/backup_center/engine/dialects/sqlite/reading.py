@@ -94,13 +94,13 @@ def read_beside(
         rows: list[Row] = []
         while found := cursor.fetchmany(STEP):
             if rows and not _same_key(rows[-1], found[0], keys):
-                yield _sides(rows, table)
+                yield _sides(rows)
                 rows = []
             rows += found
-        yield _sides(rows, table)
+        yield _sides(rows)
 
 
-def _sides(rows: list[Row], table: LiveTable) -> tuple[list[list[Any]], list[list[Any]]]:
+def _sides(rows: list[Row]) -> tuple[list[list[Any]], list[list[Any]]]:
     beside, live = ([row[:-1] for row in rows if row[-1] == side] for side in (0, 1))
     return orjson.loads(_encode(beside)), orjson.loads(_encode(live))
 
