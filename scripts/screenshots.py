@@ -15,6 +15,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -51,6 +52,14 @@ SCHEMES = ("light", "dark")
 WIDTHS = (360, 768, 1280)
 HEIGHT, HIGHEST = 800, 2400
 
+# Where this mall happens to lie is nobody's business.
+HIDE_FOLDER = """
+(folder) => {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(folder, "/srv/mall");
+}
+"""
+
 
 def main() -> int:
     options = arguments()
@@ -62,7 +71,7 @@ def main() -> int:
     pages = [shot for shot in PAGES if not options.only or shot.name in options.only]
     with tempfile.TemporaryDirectory(prefix="backup-center-screenshots-") as folder:
         project = mall(Path(folder))
-        keys = two_weeks(project)
+        keys = {**two_weeks(project), "folder": folder}
         with serve(project) as site, chromium(executable) as browser:
             for scheme, page in windows(site, browser).items():
                 for shot in pages:
@@ -111,11 +120,12 @@ def windows(site: Site, browser: Browser) -> dict[str, Page]:
     return found
 
 
-def draw(page: Page, scheme: str, shot: Shot, keys: dict[str, int], output: Path) -> None:
+def draw(page: Page, scheme: str, shot: Shot, keys: dict[str, Any], output: Path) -> None:
     page.set_viewport_size({"width": max(WIDTHS), "height": HEIGHT})
     page.goto(shot.url.format(**keys), wait_until="load")
     for selector in shot.press:
         page.locator(selector).click()
+    page.evaluate(HIDE_FOLDER, keys["folder"])
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": HEIGHT})
         height = max(HEIGHT, min(page.evaluate("document.documentElement.scrollHeight"), HIGHEST))

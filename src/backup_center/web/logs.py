@@ -37,14 +37,20 @@ class LogEntryView(StaffView):
             "backup/log_entry.html",
             entry=entry,
             restored=restored,
-            statistics=_statistics(details.get("statistics") or {}) if restored else [],
+            statistics=_statistics(details) if restored else [],
             safety=safety,
             lists=[(name, details[name]) for name in ("findings", "differences", "problems") if details.get(name)],
             details=json.dumps(details, ensure_ascii=False, indent=2) if details else "",
         )
 
 
-def _statistics(found: dict[str, int]) -> list[tuple[str, Any]]:
-    """Rows brought back, under the data types' names."""
-    labels = {data_type.stats: str(data_type) for data_type in registry.data_types().values()}
-    return [(labels.get(name, name), rows) for name, rows in found.items()]
+def _statistics(details: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Rows brought back, under the names of the data types that were restored."""
+    chosen = details.get("data_types") or []
+    types = {data_type.stats: data_type for data_type in registry.data_types().values()}
+    rows = (details.get("statistics") or {}).items()
+    return [
+        (str(types.get(name, name)), number)
+        for name, number in rows
+        if number or (name in types and types[name].name in chosen)
+    ]
