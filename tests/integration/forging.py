@@ -29,7 +29,8 @@ def forge(record: BackupRecord, change: Callable[[dict[str, Any]], object]) -> N
     needs = content["needs"]
     change(content)
     sha256 = hashlib.sha256(archive).hexdigest()
-    path.write_bytes(manifest.sign(orjson.dumps(content), len(archive), sha256, needs, get_settings().signing_keys[0]))
+    signed = manifest.sign([orjson.dumps(content)], len(archive), sha256, needs, get_settings().signing_keys[0])
+    path.write_bytes(b"".join(signed))
 
 
 def flip(path: Path, position: int) -> None:

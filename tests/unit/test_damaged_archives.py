@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import orjson
 import pytest
 
 from backup_center.engine import chunks, manifest, verify
+from backup_center.engine.chunks import Chunks
 from backup_center.engine.codecs import CODECS
 from backup_center.engine.errors import Damaged
 from tests import archives
@@ -142,7 +144,7 @@ def test_deep_verification_finds_rows_that_are_not_those_of_their_range(small):
     """Digests that fit and rows that don't: nobody but a broken writer makes this, and ``deep`` finds it."""
     table = small.sidecar.manifest.tables[0]
     wrong = replace(table.chunks[0], rows=table.chunks[0].rows + 1)
-    tables = (replace(table, chunks=(wrong,)), *small.sidecar.manifest.tables[1:])
+    tables = (replace(table, chunks=Chunks([orjson.dumps(wrong)])), *small.sidecar.manifest.tables[1:])
     forged = replace(small, sidecar=replace(small.sidecar, manifest=replace(small.sidecar.manifest, tables=tables)))
 
     assert small.examine(deep=True) == []

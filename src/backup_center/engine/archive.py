@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import tarfile
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from django.utils.translation import gettext as _
@@ -28,9 +29,15 @@ FOOTER_TAIL = b"\x03\x00" + bytes(8)
 
 def pack_entry(name: str, body: bytes, codec: Codec, time: int) -> bytes:
     """One tar entry as it is stored. Pure, so that it can run in another thread."""
+    return codec.pack(b"".join(_entry(name, [body], time)))
+
+
+def _entry(name: str, body: Sequence[bytes], time: int) -> Iterator[bytes]:
     info = tarfile.TarInfo(name)
-    info.size, info.mode, info.mtime = len(body), 0o600, time
-    return codec.pack(info.tobuf(tarfile.PAX_FORMAT) + body + bytes(-len(body) % BLOCK))
+    info.size, info.mode, info.mtime = sum(map(len, body)), 0o600, time
+    yield info.tobuf(tarfile.PAX_FORMAT)
+    yield from body
+    yield bytes(-info.size % BLOCK)
 
 
 def unpack_entry(stored: bytes, size: int, codec: Codec) -> bytes:
@@ -66,11 +73,12 @@ class ArchiveWriter:
         self.size += len(stored)
         return offset
 
-    def finish(self, manifest: bytes) -> str:
-        """Write the manifest, the end and the footer; returns the file's SHA-256."""
-        codec = CODECS[self._codec]
-        stored = pack_entry(MANIFEST_ENTRY, manifest, codec, self.time)
-        offset = self.append(stored)
+    def finish(self, manifest: Sequence[bytes]) -> str:
+        """Write the manifest (in pieces), the end and the footer; returns the file's SHA-256."""
+        codec, offset = CODECS[self._codec], self.size
+        for stored in codec.pack_pieces(_entry(MANIFEST_ENTRY, manifest, self.time)):
+            self.append(stored)
+        length = self.size - offset
         self.append(codec.pack(END_OF_ARCHIVE))
-        self.append(footer(self._codec, offset, len(stored)))
+        self.append(footer(self._codec, offset, length))
         return self._hash.hexdigest()

@@ -6,7 +6,6 @@ in memory.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +15,7 @@ from typing import Any
 
 from . import chunks, manifest
 from .archive import RECOVERY_ENTRY, ArchiveWriter, pack_entry
-from .chunks import Chunk
+from .chunks import Chunk, Chunks, line_of
 from .codecs import CODECS
 from .dialects.base import Connection, LiveTable, RawChunk, TableSpec
 from .manifest import SIDECAR_SUFFIX, Manifest, Sidecar, Table
@@ -85,10 +84,9 @@ def write(request: BackupRequest, connection: Connection, vault: LocalVault, pro
         )
         body = manifest.dump(record)
         sha256 = archive.finish(body)
-    sidecar = manifest.sign(body, archive.size, sha256, record.needs, request.key)
     with vault.create(request.name + SIDECAR_SUFFIX) as stream:
-        stream.write(sidecar)
-    return Sidecar(size=archive.size, sha256=sha256, manifest_sha256=hashlib.sha256(body).hexdigest(), manifest=record)
+        stream.writelines(manifest.sign(body, archive.size, sha256, record.needs, request.key))
+    return Sidecar(size=archive.size, sha256=sha256, manifest_sha256=manifest.sha256_of(body), manifest=record)
 
 
 def _write_tables(
@@ -103,9 +101,9 @@ def _write_tables(
     done, total = 0, sum(connection.estimate(table) for table in tables)
     with partner("backup-write") as writer:
         for table in tables:
-            entries = []
+            lines, before = [], done
             for chunk in _stored(request, connection, table, archive, writer):
-                entries.append(chunk)
+                lines.append(line_of(chunk))
                 done += chunk.rows
                 progress(table.label, done, max(done, total))
             written.append(
@@ -117,8 +115,8 @@ def _write_tables(
                     key=table.key,
                     collations=table.collations,
                     sequences=connection.sequences(table),
-                    rows=sum(chunk.rows for chunk in entries),
-                    chunks=tuple(entries),
+                    rows=done - before,
+                    chunks=Chunks(lines),
                 )
             )
     return tuple(written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from django.utils.translation import gettext as _
@@ -19,6 +20,10 @@ class Codec(Protocol):
 
     def pack(self, data: bytes) -> bytes: ...
 
+    def pack_pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """The same for what shall not be in memory whole."""
+        ...
+
     def unpack(self, data: bytes, limit: int) -> bytes:
         """The bytes that were packed. Raises ``Damaged`` if they would be more than ``limit``."""
         ...
@@ -29,6 +34,12 @@ class Gzip:
 
     def pack(self, data: bytes) -> bytes:
         return bytes(isal_zlib.compress(data, LEVEL, GZIP))
+
+    def pack_pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        packer = isal_zlib.compressobj(LEVEL, isal_zlib.DEFLATED, GZIP)
+        for piece in pieces:
+            yield packer.compress(piece)
+        yield packer.flush()
 
     def unpack(self, data: bytes, limit: int) -> bytes:
         unpacker = isal_zlib.decompressobj(GZIP)
@@ -46,6 +57,9 @@ class Plain:
 
     def pack(self, data: bytes) -> bytes:
         return data
+
+    def pack_pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        yield from pieces
 
     def unpack(self, data: bytes, limit: int) -> bytes:
         if len(data) > limit:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import orjson
 from django.utils.translation import gettext as _
 
-from .chunks import Chunk
+from .chunks import Chunk, Chunks, line_of
 from .codecs import CODECS
 from .dialects.base import Column
 from .errors import BadSignature, Damaged, Incomplete, UnknownFormat
@@ -20,6 +21,8 @@ FORMAT = 1
 SIDECAR_SUFFIX = ".manifest.json"
 MOST_PACKED = 1032  # no deflated byte stands for more; what claims to is made to fill the memory
 SIDECAR_LIMIT = 512 * 1024 * 1024
+CHUNK_MEMBERS = {item.name for item in fields(Chunk)}
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
 SIGNATURE_LENGTH = 64 + 1  # hexadecimal digits and a newline
 
 
@@ -35,7 +38,7 @@ class Table:
     collations: Mapping[str, str]
     sequences: Mapping[str, int]
     rows: int
-    chunks: tuple[Chunk, ...]
+    chunks: Chunks
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,35 +95,54 @@ class Sidecar:
     manifest: Manifest
 
 
-def dump(manifest: Manifest) -> bytes:
-    return orjson.dumps(manifest)
+def dump(manifest: Manifest) -> list[bytes]:
+    """Its JSON, in pieces to be written one after another: nearly all are the chunks' own lines, not copies of them."""
+    pieces = [_up_to_the_items("tables", manifest)]
+    for number, table in enumerate(manifest.tables):
+        pieces += [b"," if number else b"", _up_to_the_items("chunks", table)]
+        for line in table.chunks.lines:
+            pieces += [line, b","]
+        pieces[-1] = b"]}"
+    return [*pieces, b"]}"]
+
+
+def _up_to_the_items(name: str, owner: Manifest | Table) -> bytes:
+    """Everything else, and the beginning of that list."""
+    others = {item.name: getattr(owner, item.name) for item in fields(owner) if item.name != name}
+    return orjson.dumps(others)[:-1] + f',"{name}":['.encode()
 
 
 def load(data: bytes) -> Manifest:
     """Raises ``UnknownFormat`` for a format that is not ours, ``Damaged`` for anything that is no manifest."""
     try:
-        return _manifest(orjson.loads(data))
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        return _manifest(_parsed(memoryview(data)))
+    except UNREADABLE as error:
         raise Damaged(_("The manifest is not readable: %(error)s.") % {"error": error}) from error
 
 
-def sign(manifest: bytes, size: int, sha256: str, needs: Sequence[str], key: bytes) -> bytes:
-    """The sidecar's bytes: line 1 the facts and the manifest, line 2 the HMAC-SHA-256 of line 1."""
-    body = orjson.dumps(
-        {
-            "archive": {"size": size, "sha256": sha256},
-            "needs": list(needs),
-            "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
-            "manifest": orjson.Fragment(manifest),
-        }
-    )
-    return body + b"\n" + _mac(key, body) + b"\n"
+def sha256_of(pieces: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def sign(manifest: Sequence[bytes], size: int, sha256: str, needs: Sequence[str], key: bytes) -> Iterator[bytes]:
+    """The sidecar, in pieces: line 1 the facts and the manifest, line 2 the HMAC-SHA-256 of line 1."""
+    archive = {"size": size, "sha256": sha256}
+    facts = orjson.dumps({"archive": archive, "needs": list(needs), "manifest_sha256": sha256_of(manifest)})
+    mac = hmac.new(key, digestmod=hashlib.sha256)
+    for piece in (facts[:-1] + b',"manifest":', *manifest, b"}"):
+        mac.update(piece)
+        yield piece
+    yield b"\n" + mac.hexdigest().encode() + b"\n"
 
 
 def open_sidecar(data: bytes, keys: Sequence[bytes], name: str) -> Sidecar:
     """Check the signature, then read. Raises ``BadSignature``, ``Damaged``, ``UnknownFormat``; all call it ``name``."""
-    body, separator, signature = data.partition(b"\n")
-    if not separator or len(signature) != SIGNATURE_LENGTH:
+    end = data.find(b"\n")
+    body, signature = memoryview(data)[:end], data[end + 1 :]
+    if end < 0 or len(signature) != SIGNATURE_LENGTH:
         raise Incomplete(_("%(name)s is incomplete: its signature is missing.") % {"name": name})
     if not any(hmac.compare_digest(signature, _mac(key, body) + b"\n") for key in keys):
         raise BadSignature(
@@ -131,7 +153,7 @@ def open_sidecar(data: bytes, keys: Sequence[bytes], name: str) -> Sidecar:
             % {"name": name}
         )
     try:
-        facts = orjson.loads(body)
+        facts = _parsed(body)
         archive = facts["archive"]
         return Sidecar(
             size=int(archive["size"]),
@@ -139,11 +161,26 @@ def open_sidecar(data: bytes, keys: Sequence[bytes], name: str) -> Sidecar:
             manifest_sha256=str(facts["manifest_sha256"]),
             manifest=_manifest(facts["manifest"]),
         )
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except UNREADABLE as error:
         raise Damaged(_("%(name)s is not readable: %(error)s.") % {"name": name, "error": error}) from error
 
 
-def _mac(key: bytes, body: bytes) -> bytes:
+def _parsed(body: memoryview) -> Any:
+    """JSON, with each chunk as its line from the start: as objects, all of them together would take the most memory of
+    the whole restore (which is why this is not ``orjson``, which has no hook).
+    """
+    return json.loads(str(body, "utf-8"), object_hook=_chunks_as_lines, parse_constant=_refused)
+
+
+def _chunks_as_lines(found: dict[str, Any]) -> Any:
+    return line_of(Chunk(**found)) if found.keys() == CHUNK_MEMBERS else found
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _mac(key: bytes, body: memoryview) -> bytes:
     return hmac.new(key, body, hashlib.sha256).hexdigest().encode()
 
 
@@ -164,9 +201,10 @@ def _manifest(data: Mapping[str, Any]) -> Manifest:
 def _table(data: Mapping[str, Any]) -> Table:
     known = {item.name: data[item.name] for item in fields(Table)}
     known["columns"] = tuple(Column(**column) for column in data["columns"])
-    known["chunks"] = tuple(Chunk(**chunk) for chunk in data["chunks"])
+    known["chunks"] = Chunks(data["chunks"])
     known["key"] = tuple(data["key"])
-    if not known["chunks"] or not all(map(_is_sound, known["chunks"])):
+    sound = all(isinstance(line, bytes) for line in data["chunks"]) and all(map(_is_sound, known["chunks"]))
+    if not known["chunks"] or not sound:
         raise ValueError(_("%(table)s has a chunk of an impossible size") % {"table": data["label"]})
     return Table(**known)
 
