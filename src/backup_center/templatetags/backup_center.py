@@ -8,8 +8,8 @@ from typing import Any
 
 from django import template
 from django.apps import apps
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
@@ -35,12 +35,6 @@ def types(names: list[str], labels: Mapping[str, str]) -> str:
     if len(labels) > 1 and set(labels) <= set(names):
         return _("all")
     return pgettext("list", ", ").join(labels.get(name, name) for name in names)
-
-
-@register.filter
-def breakable(name: str) -> SafeString:
-    """A name that may be broken after its underscores."""
-    return format_html_join(mark_safe("_<wbr>"), "{}", ((part,) for part in name.split("_")))
 
 
 @register.filter
