@@ -235,3 +235,42 @@ print(json.dumps([looks, deletes, BackupRecord.objects.count(), BackupLog.object
     )
 
     assert answers == [[403, 200], 302, 0, "DELETE"]
+
+
+@once
+def test_the_pages_work_under_another_label_without_context_processors_or_messages(make_clinic, relabelled, tmp_path):
+    relabelled["DJANGO_SETTINGS_MODULE"] = "clinic.with_admin"
+    clinic = make_clinic(tmp_path / "clinic", **relabelled)
+    clinic.run("migrate", "--verbosity=0")
+    answers = clinic.python(
+        """
+import json
+from django.conf import settings
+from django.contrib.auth.models import Permission
+from django.test import Client
+from people.models import Member
+from backup_center import registry
+from backup_center.models import BackupRecord
+
+settings.TEMPLATES[0]["OPTIONS"]["context_processors"] = []
+settings.MIDDLEWARE.pop()
+member = Member.objects.create_user("me@clinic.example")
+client = Client()
+client.force_login(member)
+refused = client.get("/backup/")
+member.user_permissions.set(Permission.objects.filter(codename__endswith="_backuprecord"))
+types = list(registry.data_types())
+created = client.post("/backup/create/", {"backup_type": "FULL", "data_types": types})
+record = BackupRecord.objects.get()
+Member.objects.create_user("other@clinic.example")
+looks = [client.get(url).status_code for url in ("/backup/", "/backup/log/", "/backup/settings/", created["Location"])]
+plan = client.get(f"/backup/{record.pk}/restore/").content.decode()
+restored = client.post(f"/backup/{record.pk}/restore/", {"types": types, "confirm": "1"})
+print(json.dumps([
+    refused.status_code, "backup_center.view_backuprecord" in refused.content.decode(), created.status_code, looks,
+    "other@clinic.example" in plan, restored.status_code, Member.objects.count(),
+]))
+"""
+    )
+
+    assert answers == [403, True, 302, [200, 200, 200, 200], True, 302, 1]

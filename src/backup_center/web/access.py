@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.apps import apps
 from django.conf import settings as project
+from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
@@ -77,12 +78,19 @@ class StaffView(View):
 
     def page(self, template: str, status: int = 200, **context: Any) -> HttpResponse:
         frame = {
+            # By ourselves: not every host has the context processors that bring them.
+            "request": self.request,
+            "messages": messages.get_messages(self.request),
             "base_template": base_template(),
             "live": apps.is_installed("django_htmx"),
             "labels": SimpleLazyObject(lambda: dict(data_type_choices())),
             "may": {action: self.is_allowed(action) for action in ACTIONS},
         }
         return render(self.request, template, {**frame, **context}, status=status)
+
+    def tell(self, level: int, text: str) -> None:
+        """Shown on the next page; on none in a host without ``django.contrib.messages``."""
+        messages.add_message(self.request, level, text, fail_silently=True)
 
     def record(self) -> BackupRecord:
         """The backup that the URL names. Raises ``Http404``."""

@@ -35,8 +35,8 @@ class BackupCreateView(StaffView):
         except BackupCenterError as error:
             return self._failed(form, error)
         took = (record.backup_end_time or record.created_at) - (record.backup_start_time or record.created_at)
-        messages.success(
-            request,
+        self.tell(
+            messages.SUCCESS,
             _("The backup is complete: %(rows)s rows, %(size)s, %(duration)s.")
             % {
                 "rows": quantities.count(record.row_count),

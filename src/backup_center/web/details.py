@@ -57,11 +57,11 @@ class BackupVerifyView(StaffView):
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         record = self.record()
         if BackupService().verify_backup(record, self.actor, deep="deep" in request.POST):
-            messages.error(request, _("Damage was found. Don't rely on this backup; what is wrong is listed below."))
+            self.tell(messages.ERROR, _("Damage was found. Don't rely on this backup; what is wrong is listed below."))
         elif "deep" in request.POST:
-            messages.success(request, _("The backup is whole: every row was read and matches its digest."))
+            self.tell(messages.SUCCESS, _("The backup is whole: every row was read and matches its digest."))
         else:
-            messages.success(request, _("The backup is whole: file, size, SHA-256 and signature are right."))
+            self.tell(messages.SUCCESS, _("The backup is whole: file, size, SHA-256 and signature are right."))
         return redirect("backup:detail", pk)
 
 
@@ -74,9 +74,9 @@ class BackupDeleteView(StaffView):
         try:
             BackupService().delete_backup(record, self.actor)
         except BackupCenterError as error:
-            messages.error(request, _("%(name)s was not deleted: %(error)s") % {"name": name, "error": error})
+            self.tell(messages.ERROR, _("%(name)s was not deleted: %(error)s") % {"name": name, "error": error})
             return redirect("backup:detail", pk)
-        messages.success(request, _("%(name)s was deleted. Its log entries stay.") % {"name": name})
+        self.tell(messages.SUCCESS, _("%(name)s was deleted. Its log entries stay.") % {"name": name})
         return redirect("backup:list")
 
 
@@ -91,7 +91,7 @@ class BackupPinView(StaffView):
         text = (
             _("It is pinned: no cleanup deletes it.") if record.pinned else _("It is released: cleanups may delete it.")
         )
-        messages.success(request, text)
+        self.tell(messages.SUCCESS, text)
         return redirect("backup:detail", pk)
 
 

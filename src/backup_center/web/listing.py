@@ -78,7 +78,7 @@ class SelectedView(StaffView):
         wanted = [int(key) for key in request.POST.getlist("ids") if key.isdecimal()]
         records = list(BackupRecord.objects.filter(pk__in=wanted).defer("contents"))
         if not records:
-            messages.warning(request, _("Nothing was selected."))
+            self.tell(messages.WARNING, _("Nothing was selected."))
             return redirect("backup:list")
         choices = [_Choice(record, _hindrance(action, record)) for record in records]
         if "confirmed" not in request.POST:
@@ -92,11 +92,11 @@ class SelectedView(StaffView):
     def _verify(self, records: list[BackupRecord]) -> None:
         damaged = [record for record in records if BackupService().verify_backup(record, self.actor)]
         for record in damaged:
-            messages.error(self.request, _("%(name)s is damaged.") % {"name": record.backup_name})
+            self.tell(messages.ERROR, _("%(name)s is damaged.") % {"name": record.backup_name})
         whole = len(records) - len(damaged)
         if whole:
             text = ngettext("%(count)d backup is whole.", "%(count)d backups are whole.", whole)
-            messages.success(self.request, text % {"count": whole})
+            self.tell(messages.SUCCESS, text % {"count": whole})
 
     def _delete(self, records: list[BackupRecord]) -> None:
         deleted = 0
@@ -106,12 +106,12 @@ class SelectedView(StaffView):
                 BackupService().delete_backup(record, self.actor)
             except BackupCenterError as error:
                 text = _("%(name)s was not deleted: %(error)s") % {"name": name, "error": error}
-                messages.error(self.request, text)
+                self.tell(messages.ERROR, text)
             else:
                 deleted += 1
         if deleted:
             text = ngettext("%(count)d backup was deleted.", "%(count)d backups were deleted.", deleted)
-            messages.success(self.request, text % {"count": deleted})
+            self.tell(messages.SUCCESS, text % {"count": deleted})
 
 
 @dataclass(frozen=True, slots=True)
