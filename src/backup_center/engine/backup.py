@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from .archive import RECOVERY_ENTRY, ArchiveWriter, pack_entry
 from .chunks import Chunk, Chunks, line_of
 from .codecs import CODECS
 from .dialects.base import Connection, LiveTable, RawChunk, TableSpec
+from .incremental import lendable, scan
 from .manifest import SIDECAR_SUFFIX, Manifest, Sidecar, Table
 from .recovery import RECOVERY_TEXT
 from .threads import partner
@@ -30,7 +31,10 @@ Progress = Callable[[str, int, int], None]  # phase, rows done, rows in all
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupRequest:
-    """What to back up and what to call it. ``facts`` is asked inside the snapshot for what else to remember."""
+    """What to back up and what to call it. ``facts`` is asked inside the snapshot for what else to remember.
+
+    ``parent``: chunks that still hold are borrowed from the archives that have them. The archives must be there.
+    """
 
     project: str
     id: str
@@ -45,6 +49,7 @@ class BackupRequest:
     software: Mapping[str, str]
     key: bytes = field(repr=False)
     facts: Callable[[Connection], Mapping[str, Any]] = field(default=lambda connection: {})
+    parent: Manifest | None = None
 
 
 def take(request: BackupRequest, connection: Connection, vault: LocalVault, progress: Progress) -> Sidecar:
@@ -62,7 +67,7 @@ def write(request: BackupRequest, connection: Connection, vault: LocalVault, pro
     with vault.create(request.name + suffix) as stream:
         archive = ArchiveWriter(stream, request.codec, int(started.timestamp()))
         archive.append(pack_entry(RECOVERY_ENTRY, RECOVERY_TEXT.encode(), CODECS[request.codec], archive.time))
-        written = _write_tables(request, connection, tables, archive, progress)
+        written, lenders = _write_tables(request, connection, tables, archive, progress)
         record = Manifest(
             format=manifest.FORMAT,
             project=request.project,
@@ -70,8 +75,8 @@ def write(request: BackupRequest, connection: Connection, vault: LocalVault, pro
             sequence=request.sequence,
             name=request.name,
             type=request.type,
-            parent=None,
-            needs=(request.id,),
+            parent=request.parent.id if request.parent else None,
+            needs=(request.id, *sorted(lenders - {request.id})),
             codec=request.codec,
             started_at=started.isoformat(),
             finished_at=datetime.now(UTC).isoformat(),
@@ -95,7 +100,9 @@ def _write_tables(
     tables: Sequence[LiveTable],
     archive: ArchiveWriter,
     progress: Progress,
-) -> tuple[Table, ...]:
+) -> tuple[tuple[Table, ...], set[str]]:
+    """The tables, and the ids of all archives that their chunks lie in."""
+    lenders: set[str] = set()
     data_types = {spec.label: spec.data_type for spec in request.specs}
     written = []
     done, total = 0, sum(connection.estimate(table) for table in tables)
@@ -104,6 +111,7 @@ def _write_tables(
             lines, before = [], done
             for chunk in _stored(request, connection, table, archive, writer):
                 lines.append(line_of(chunk))
+                lenders.add(chunk.archive)
                 done += chunk.rows
                 progress(table.label, done, max(done, total))
             written.append(
@@ -119,7 +127,7 @@ def _write_tables(
                     chunks=Chunks(lines),
                 )
             )
-    return tuple(written)
+    return tuple(written), lenders
 
 
 def _stored(
@@ -129,26 +137,40 @@ def _stored(
     archive: ArchiveWriter,
     writer: ThreadPoolExecutor,
 ) -> Iterator[Chunk]:
-    """A table's chunks, in order, as the one writer thread has put them into the archive."""
+    """A table's chunks, in order: borrowed, or as the one writer thread has put them into the archive."""
     pending: deque[Future[Chunk]] = deque()
     codec = CODECS[request.codec]
-    for index, raw in enumerate(_open_above(connection.chunks(table))):
-        name = chunks.entry_name(table.label, index)
-        pending.append(writer.submit(chunks.store, raw, name, codec, archive, request.id))
+    for index, found in enumerate(_open_above(_found(request.parent, connection, table))):
+        if isinstance(found, Chunk):
+            pending.append(Future())
+            pending[-1].set_result(found)
+        else:
+            name = chunks.entry_name(table.label, index)
+            pending.append(writer.submit(chunks.store, found, name, codec, archive, request.id))
         if len(pending) > AHEAD:
             yield pending.popleft().result()
     while pending:
         yield pending.popleft().result()
 
 
-def _open_above(found: Iterator[RawChunk]) -> Iterator[RawChunk]:
+def _found(parent: Manifest | None, connection: Connection, table: LiveTable) -> Iterator[Chunk | RawChunk]:
+    was = lendable(parent, table, connection)
+    if parent is None or was is None:
+        return connection.chunks(table)
+    return scan(was, table, parent, connection)
+
+
+def _open_above(found: Iterator[Chunk | RawChunk]) -> Iterator[Chunk | RawChunk]:
     """The same chunks, the last without an upper end; one empty chunk for an empty table: ranges cover every key."""
-    previous: RawChunk | None = None
-    for raw in found:
+    previous: Chunk | RawChunk | None = None
+    for chunk in found:
         if previous is not None:
             yield previous
-        previous = raw
-    if previous is None:
-        yield RawChunk(body=b"[]", rows=0, last=None, digest=None)
-    else:
-        yield RawChunk(body=previous.body, rows=previous.rows, last=None, digest=previous.digest)
+        previous = chunk
+    match previous:
+        case None:
+            yield RawChunk(body=b"[]", rows=0, last=None, digest=None)
+        case Chunk():
+            yield replace(previous, upto=None)
+        case RawChunk():
+            yield replace(previous, last=None)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain, groupby
-from operator import attrgetter
+from itertools import chain
 from typing import Any
 
 import orjson
 
+from . import ranges
 from .chunks import ReadStored
 from .contents import chunk_rows, column_values
 from .dialects.base import Connection, LiveTable, Load, Piece
@@ -107,12 +106,12 @@ class _Comparison:
         if self.table.collations != self.live.collations:
             yield from self._beside()
             return
-        wanted = self._differing() if hashed else range(len(chunks))
+        wanted = ranges.differing(self.table, self.live, self.connection) if hashed else range(len(chunks))
         yield sum(chunk.rows for chunk in chunks) - sum(chunks[number].rows for number in wanted)
         chosen = None if len(wanted) == len(chunks) else wanted
         # Closed before anything else is asked of this connection, whatever goes wrong.
-        with closing(self.connection.pieces(self.live, self._borders(), chosen)) as pieces:
-            for number, own in _by_range(pieces, wanted):
+        with closing(self.connection.pieces(self.live, ranges.borders(self.table), chosen)) as pieces:
+            for number, own in ranges.by_range(pieces, wanted):
                 self._compare(number, own)
                 yield chunks[number].rows
 
@@ -138,15 +137,6 @@ class _Comparison:
                 self.differences.compare(backup, iter(live))
                 yield len(backup)
 
-    def _differing(self) -> Collection[int]:
-        """The ranges that the database's digests show to differ."""
-        found = self.connection.range_digests(self.live, self._borders())
-        theirs = [(chunk.rows, int(chunk.digest or 0)) for chunk in self.table.chunks]
-        return [number for number, expected in enumerate(theirs) if found.get(number, (0, 0)) != expected]
-
-    def _borders(self) -> Iterator[list[Any]]:
-        return (chunk.upto for chunk in self.table.chunks if chunk.upto is not None)
-
     def _compare(self, number: int, pieces: Iterator[Piece]) -> None:
         """The chunk is only unpacked if the live rows' JSON isn't, byte for byte, what was backed up.
 
@@ -160,7 +150,7 @@ class _Comparison:
             rows += piece.rows
             if rows > chunk.rows:
                 break
-        if rows == chunk.rows and not self.maps and _sha256(held) == chunk.sha256:
+        if rows == chunk.rows and not self.maps and ranges.sha256_of(held) == chunk.sha256:
             return
         bodies = chain(held, (piece.body for piece in pieces))
         live = chain.from_iterable(map(orjson.loads, bodies))
@@ -173,23 +163,6 @@ class _Comparison:
             for row in rows:
                 row[index] = ids[row[index]]
         return rows
-
-
-def _by_range(pieces: Iterable[Piece], numbers: Collection[int]) -> Iterator[tuple[int, Iterator[Piece]]]:
-    """Every range in its turn, with its pieces; without any, if none of its rows are left."""
-    groups = groupby(pieces, attrgetter("range"))
-    following = next(groups, None)
-    for number in numbers:
-        if following is not None and following[0] == number:
-            yield number, following[1]
-            following = next(groups, None)
-        else:
-            yield number, iter(())
-
-
-def _sha256(bodies: Iterable[bytes]) -> str:
-    """Of the chunk that these pieces make up."""
-    return hashlib.sha256(b"[" + b",".join(body[1:-1] for body in bodies) + b"]").hexdigest()
 
 
 def _refuse_unknown_ids(selection: Selection, read_stored: ReadStored) -> None:

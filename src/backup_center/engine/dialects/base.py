@@ -76,11 +76,15 @@ class RawChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """Some rows of one key range, in key order, as JSON. A range comes in as many pieces as it takes, or in none."""
+    """Some rows of one key range, in key order, as JSON. A range comes in as many pieces as it takes, or in none.
+
+    ``digest``: the sum of their digests, where the database has them.
+    """
 
     range: int
     body: bytes
     rows: int
+    digest: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

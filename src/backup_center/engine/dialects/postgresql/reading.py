@@ -41,13 +41,15 @@ def copy_statement(table: LiveTable) -> str:
 
 
 def pieces_statement(table: LiveTable, wanted: Collection[int] | None) -> str:
-    """The number of the row's range and everything else, in key order."""
-    columns = [quote(name) for name in table.names]
-    listed = ", ".join(columns)
+    """The number of the row's range, its digest and everything else, in key order."""
+    names = [quote(name) for name in table.names]
+    columns = [*names, f"{row_digest(table)} AS {DIGEST}"]
+    listed = ", ".join(names)
     chosen = f"NOT {BORDER}"
     if wanted is not None:
         chosen += f" AND {RANGE} = ANY ('{{{','.join(map(str, wanted))}}}'::int8[])"
-    rows = f"SELECT {RANGE}, {listed} FROM ({_numbered(table, columns)}) r WHERE {chosen} ORDER BY {_order(table)}"
+    numbered = _numbered(table, columns)
+    rows = f"SELECT {RANGE}, {DIGEST}, {listed} FROM ({numbered}) r WHERE {chosen} ORDER BY {_order(table)}"
     return f"COPY ({rows}) TO STDOUT (FORMAT csv, FORCE_QUOTE ({listed}), ESCAPE '\\', NULL 'null')"
 
 
@@ -148,8 +150,13 @@ def read_pieces(connection: psycopg.Connection, table: LiveTable, wanted: Collec
     with _copying(connection, pieces_statement(table, wanted)) as session:
         for lines in _batches(session):
             for number, own in groupby((line.partition(b",") for line in lines), itemgetter(0)):
-                values = [value for _number, _comma, value in own]
-                yield Piece(range=int(number), body=to_json(values), rows=len(values))
+                rows = [rest.partition(b",") for _number, _comma, rest in own]
+                yield Piece(
+                    range=int(number),
+                    body=to_json([values for _digest, _comma, values in rows]),
+                    rows=len(rows),
+                    digest=sum([int(digest) for digest, _comma, _values in rows]),
+                )
 
 
 def _end_of_chunk(lines: list[bytes], following: bytes, keys: list[int]) -> int:

@@ -1,0 +1,94 @@
+"""Which chunks of a parent still hold: ranges whose rows are as they were are borrowed, the others are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import chain
+from typing import Any
+
+import orjson
+
+from . import ranges
+from .chunks import Chunk
+from .dialects.base import CHUNK_BYTES, CHUNK_ROWS, Connection, LiveTable, Piece, RawChunk
+from .manifest import Manifest, Table
+from .selection import digests_compare
+
+
+def lendable(parent: Manifest | None, live: LiveTable, connection: Connection) -> Table | None:
+    """The parent's table, if its chunks can stand for live rows: the same columns and key, sorted as they were."""
+    if parent is None or parent.database["vendor"] != connection.vendor:
+        return None
+    was = parent.table(live.label)
+    if was is None:
+        return None
+    same = (was.table, was.columns, was.key, was.collations) == (live.table, live.columns, live.key, live.collations)
+    return was if same else None
+
+
+def scan(was: Table, live: LiveTable, parent: Manifest, connection: Connection) -> Iterator[Chunk | RawChunk]:
+    """The live table in key order: the parent's chunks where they still hold, otherwise what is there now.
+
+    By the database's own digests, where it has them; else every row is read, and compared byte for byte.
+    """
+    total = len(was.chunks)
+    wanted = ranges.differing(was, live, connection) if digests_compare(parent, connection) else range(total)
+    if not wanted:
+        yield from was.chunks
+        return
+    keys = [was.names.index(name) for name in was.key]
+    with closing(connection.pieces(live, ranges.borders(was), None if len(wanted) == total else wanted)) as pieces:
+        read = ranges.by_range(pieces, wanted)
+        following = next(read, None)
+        for number, chunk in enumerate(was.chunks):
+            if following is not None and following[0] == number:
+                yield from _as_it_is(chunk, following[1], keys)
+                following = next(read, None)
+            else:
+                yield chunk
+
+
+def _as_it_is(chunk: Chunk, pieces: Iterator[Piece], keys: Sequence[int]) -> Iterator[Chunk | RawChunk]:
+    """One range: its chunk, if the rows make it up byte for byte. At most a chunk's rows and a piece are held."""
+    held: list[Piece] = []
+    rows = 0
+    for piece in pieces:
+        held.append(piece)
+        rows += piece.rows
+        if rows > chunk.rows:
+            break
+    if rows == chunk.rows and ranges.sha256_of(piece.body for piece in held) == chunk.sha256:
+        yield chunk
+    else:
+        yield from _cut(chain(held, pieces), keys)
+
+
+def _cut(pieces: Iterable[Piece], keys: Sequence[int]) -> Iterator[RawChunk]:
+    """Chunks of the usual size; never cut between equal keys."""
+    held: list[Piece] = []
+    rows = size = 0
+    for piece in pieces:
+        full = rows + piece.rows > CHUNK_ROWS or size + len(piece.body) > CHUNK_BYTES
+        if held and full and _key(piece, 0, keys) != _key(held[-1], -1, keys):
+            yield _chunk(held, keys)
+            held, rows, size = [], 0, 0
+        held.append(piece)
+        rows, size = rows + piece.rows, size + len(piece.body)
+    if held:
+        yield _chunk(held, keys)
+
+
+def _chunk(pieces: Sequence[Piece], keys: Sequence[int]) -> RawChunk:
+    digests = [piece.digest for piece in pieces if piece.digest is not None]
+    return RawChunk(
+        body=ranges.joined(piece.body for piece in pieces),
+        rows=sum(piece.rows for piece in pieces),
+        last=_key(pieces[-1], -1, keys),
+        digest=sum(digests) if digests else None,
+    )
+
+
+def _key(piece: Piece, row: int, keys: Sequence[int]) -> list[Any]:
+    values = orjson.loads(piece.body)[row]
+    return [values[index] for index in keys]
