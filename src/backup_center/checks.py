@@ -69,13 +69,17 @@ def _values(settings: Settings) -> Iterator[checks.CheckMessage]:
             hint=_("Set BACKUP_ENCRYPTION = False and keep the backups on an encrypted disk."),
             id="backup_center.E001",
         )
-    days = settings.retention_days
-    if not isinstance(days, int) or isinstance(days, bool) or days < 0:
-        yield checks.Error(
-            _("BACKUP_RETENTION_DAYS must be a number of days, 0 or more."),
-            hint=_("The default is 30."),
-            id="backup_center.E002",
-        )
+    counted = (
+        ("BACKUP_RETENTION_DAYS", settings.retention_days, 30),
+        ("BACKUP_FULL_EVERY_DAYS", settings.full_every_days, 7),
+    )
+    for name, days, default in counted:
+        if not isinstance(days, int) or isinstance(days, bool) or days < 0:
+            yield checks.Error(
+                _("%(name)s must be a number of days, 0 or more.") % {"name": name},
+                hint=_("The default is %(days)d.") % {"days": default},
+                id="backup_center.E002",
+            )
 
 
 def _folder(folder: Path) -> Iterator[checks.CheckMessage]:

@@ -19,6 +19,7 @@ class Settings:
     compression: bool
     encryption: bool
     retention_days: int
+    full_every_days: int
     data_types: Mapping[str, Mapping[str, Any]] | None
     exclude: tuple[str, ...]
     masked_fields: tuple[str, ...]
@@ -37,6 +38,7 @@ def get_settings() -> Settings:
         compression=bool(getattr(project, "BACKUP_COMPRESSION", True)),
         encryption=bool(getattr(project, "BACKUP_ENCRYPTION", False)),
         retention_days=getattr(project, "BACKUP_RETENTION_DAYS", 30),
+        full_every_days=getattr(project, "BACKUP_FULL_EVERY_DAYS", 7),
         data_types=getattr(project, "BACKUP_DATA_TYPES", None),
         exclude=_patterns("BACKUP_EXCLUDE", '["app.Model", "app.*"]'),
         masked_fields=_patterns("BACKUP_MASKED_FIELDS", '["app.Model.field", "*.iban"]'),

@@ -75,7 +75,7 @@ class BackupRecord(models.Model):
         _("contents"),
         default=dict,
         blank=True,
-        help_text=_("Per table: data type, rows, bytes of JSON, bytes in the archive."),
+        help_text=_("Per table: data type, rows, bytes of JSON, bytes in archives, bytes borrowed."),
     )
     verified_at = models.DateTimeField(_("verified"), null=True, blank=True)
     is_damaged = models.BooleanField(_("damaged"), default=False, help_text=_("The last verification found damage."))

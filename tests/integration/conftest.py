@@ -110,3 +110,28 @@ def _reconnect(options: dict[str, object]) -> None:
     connection.settings_dict["OPTIONS"] = options
     connections.close_all()
     connection.ensure_connection()
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """A few rows in a chunk, so that few rows have many borders; no look at models that never change."""
+    from backup_center.engine import incremental
+    from backup_center.engine.dialects.postgresql import reading as postgresql
+    from backup_center.engine.dialects.sqlite import reading as sqlite
+
+    for module in (postgresql, sqlite, incremental):
+        monkeypatch.setattr(module, "CHUNK_ROWS", 4)
+    monkeypatch.setattr(sqlite, "STEP", 3)
+    for name in ("covered_models", "data_types"):
+        monkeypatch.setattr(registry, name, cache(getattr(registry, name)))
+
+
+@pytest.fixture
+def legacy(settings, schema):
+    """A table as another program made it, alone in its data type."""
+    settings.BACKUP_DATA_TYPES = {"ONE": {"models": ["zoo.Legacy"]}, "REST": {"models": ["*"]}}
+
+    def make(columns: str) -> None:
+        schema(f"CREATE TABLE legacy ({columns})")
+
+    return make

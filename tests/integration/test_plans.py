@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import random
 import tracemalloc
-import uuid
 from collections import Counter, defaultdict
-from functools import cache
 from itertools import groupby
 from operator import attrgetter
 
@@ -15,70 +13,14 @@ import pytest
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection
 
-from backup_center import registry
 from backup_center.engine.compare import FieldChange, RowChange
 from backup_center.engine.dialects.base import TableSpec
 from backup_center.services.connecting import engine_connection
+from tests.integration.histories import HISTORIES, KEYS, POSTGRESQL, rows, some_history, some_rows
 from tests.zoo.models import LANGUAGE_ORDER, Animal, Keeper, Seat
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-POSTGRESQL = connection.vendor == "postgresql"
-HISTORIES = 20
-UUID, SERIAL = ("uuid", "bigint") if POSTGRESQL else ("char(32)", "integer")
-
-# The table, and the keys that may stand in it: few, so that histories meet again and again.
-KEYS = {
-    "numbers": (f"id {SERIAL} PRIMARY KEY, name text", [str(number) for number in range(-20, 60)]),
-    "language": (
-        f'id varchar(20) COLLATE "{LANGUAGE_ORDER}" PRIMARY KEY, name text',
-        [f"'{first}{rest}'" for first in "aäBz中_ " for rest in ("", "e", "é", "z", "-a", " ", "1", "10")],
-    ),
-    "uuids": (
-        f"id {UUID} PRIMARY KEY, name text",
-        [f"'{uuid.UUID(int=number**9).hex}'" for number in range(60)],
-    ),
-    "claimed": ("id integer, name text", ["NULL", "1", "2", "3", *map(str, range(10, 25))]),
-}  # fmt: skip
-BLOBS = [f"x'{number:02x}'" for number in range(0, 256, 16)]
-if not POSTGRESQL:
-    mixed = ["9e999", "-9e999", "1.5", "'1'", "'a'", "'A'", "-7", *BLOBS, *map(str, range(12))]
-    KEYS["mixed"] = ("id PRIMARY KEY, name text", mixed)
-    KEYS["mixed and null"] = ("id, name text", ["NULL", *mixed])
-
-
-@pytest.fixture
-def small_chunks(monkeypatch):
-    """A few rows in a chunk, so that few rows have many borders; no look at models that never change."""
-    from backup_center.engine.dialects.postgresql import reading as postgresql
-    from backup_center.engine.dialects.sqlite import reading as sqlite
-
-    for module in (postgresql, sqlite):
-        monkeypatch.setattr(module, "CHUNK_ROWS", 4)
-    monkeypatch.setattr(sqlite, "STEP", 3)
-    for name in ("covered_models", "data_types"):
-        monkeypatch.setattr(registry, name, cache(getattr(registry, name)))
-
-
-@pytest.fixture
-def legacy(settings, schema):
-    """A table as another program made it, alone in its data type."""
-    settings.BACKUP_DATA_TYPES = {"ONE": {"models": ["zoo.Legacy"]}, "REST": {"models": ["*"]}}
-
-    def make(columns: str) -> None:
-        schema(f"CREATE TABLE legacy ({columns})")
-
-    return make
-
-
-def rows() -> list[tuple[str, str]]:
-    """Key and name, as the database itself prints them."""
-    text = "id::text, name" if POSTGRESQL else "quote(id), name"
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {text} FROM legacy")
-        return cursor.fetchall()
 
 
 def brute_force(backup: list[tuple[str, str]], live: list[tuple[str, str]]) -> tuple[int, int, int]:
@@ -94,27 +36,6 @@ def brute_force(backup: list[tuple[str, str]], live: list[tuple[str, str]]) -> t
         added += max(missing - extra, 0)
         removed += max(extra - missing, 0)
     return added, changed, removed
-
-
-def some_history(keys: list[str], *, repeat: bool) -> list[str]:
-    """A few rows more, fewer, and others; under their keys or others."""
-    statements = []
-    for key in random.sample(keys, random.randint(0, len(keys) // 3)):
-        same = "id IS NULL" if key == "NULL" else f"id = {key}"
-        statements += random.choice(
-            [
-                [f"DELETE FROM legacy WHERE {same}"],
-                [f"UPDATE legacy SET name = 'changed' WHERE {same}"],
-                [f"DELETE FROM legacy WHERE {same}", f"INSERT INTO legacy VALUES ({key}, 'new')"],
-                [f"INSERT INTO legacy VALUES ({key}, 'more')"] if repeat else [],
-            ]
-        )
-    return statements
-
-
-def some_rows(keys: list[str], *, repeat: bool) -> list[str]:
-    chosen = random.choices(keys, k=2 * len(keys)) if repeat else random.sample(keys, random.randint(0, len(keys)))
-    return [f"INSERT INTO legacy VALUES ({key}, '{random.randint(0, 2)}')" for key in chosen]
 
 
 @pytest.mark.parametrize("kind", KEYS)

@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
             field=models.JSONField(
                 blank=True,
                 default=dict,
-                help_text="Per table: data type, rows, bytes of JSON, bytes in the archive.",
+                help_text="Per table: data type, rows, bytes of JSON, bytes in archives, bytes borrowed.",
                 verbose_name="contents",
             ),
         ),

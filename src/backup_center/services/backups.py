@@ -15,10 +15,10 @@ from ..conf import get_settings
 from ..engine import backup, verify
 from ..engine.backup import BackupRequest
 from ..engine.dialects.base import Connection, TableSpec
-from ..engine.errors import BackupCenterError, Refused, Unsupported
-from ..engine.manifest import Sidecar
+from ..engine.errors import BackupCenterError, NotFound, Refused, Unsupported
+from ..engine.manifest import Manifest, Sidecar
 from ..models import BackupLog, BackupRecord
-from . import catalogue, cleanup, facts, interrupted, journal
+from . import catalogue, cleanup, facts, interrupted, journal, lineage
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
 
@@ -70,7 +70,8 @@ class BackupService:
             lease.show_on(record)
             try:
                 signals.pre_backup.send(BackupService, record=record, user=user)
-                request = request_for(record, connection)
+                parent = _adopt(record, user) if backup_type == BackupRecord.Type.INCREMENTAL else None
+                request = request_for(record, connection, parent=parent)
                 sidecar = backup.take(request, connection, catalogue.get_vault(), _reporting(lease, progress))
                 _settle_finished(record, sidecar, lease, user)
             except BaseException as error:
@@ -155,8 +156,24 @@ class BackupService:
         signals.post_delete.send_robust(BackupService, record=record, user=user)
 
 
+def _adopt(record: BackupRecord, user: AbstractBaseUser | None) -> Manifest | None:
+    """Find a parent, and register what may be borrowed before anything is: from now on nobody deletes it."""
+    found = lineage.find(record)
+    if found.record is None:
+        message = _("Everything is read afresh: %(reason)s.") % {"reason": found.reason.rstrip(".")}
+        journal.write(BackupLog.Operation.BACKUP, BackupLog.Level.INFO, message, record=record, user=user)
+        return None
+    record.parent = found.record
+    record.needs = [str(record.backup_id), *found.record.needs]
+    record.save(update_fields=["parent", "needs"])
+    return found.manifest
+
+
 def request_for(
-    record: BackupRecord, connection: Connection, specs: Sequence[TableSpec] | None = None
+    record: BackupRecord,
+    connection: Connection,
+    specs: Sequence[TableSpec] | None = None,
+    parent: Manifest | None = None,
 ) -> BackupRequest:
     """The engine's order for a record: the tables of its data types, or just ``specs``."""
     settings = get_settings()
@@ -180,6 +197,7 @@ def request_for(
         software=facts.software(),
         key=settings.signing_keys[0],
         facts=facts.collect,
+        parent=parent,
     )
 
 
@@ -220,6 +238,8 @@ def _settle_finished(record: BackupRecord, sidecar: Sidecar, lease: Lease, user:
         else:
             lease.check()
             catalogue.finish(record, sidecar)
+            if problems := lineage.missing_lenders(record):
+                raise NotFound(" ".join(problems))
         _log_success(record, sidecar, user)
 
 
@@ -236,10 +256,11 @@ def _chosen_types(names: Sequence[str] | None) -> list[str]:
 
 
 def _refuse_what_is_missing(backup_type: str) -> None:
-    if backup_type == BackupRecord.Type.INCREMENTAL:
-        raise Unsupported(_("Incremental backups are not there yet; take a full one (--type=FULL)."))
-    if backup_type != BackupRecord.Type.FULL:
-        raise Refused(_("There is no backup type %(type)s; there is FULL.") % {"type": backup_type})
+    if backup_type not in BackupRecord.Type.values:
+        known = ", ".join(BackupRecord.Type.values)
+        raise Refused(
+            _("There is no backup type %(type)s; there are: %(known)s.") % {"type": backup_type, "known": known}
+        )
     if get_settings().encryption:
         raise Unsupported(
             _("BACKUP_ENCRYPTION is on, but encryption is not there yet. No plain backup was taken in its place.")
@@ -263,7 +284,10 @@ def _findings(record: BackupRecord, deep: bool, progress: Progress | None) -> li
         return [str(error)]
     report = progress or (lambda phase, done, total: None)
     found = verify.examine(vault, sidecar, catalogue.archives_of(sidecar), deep=deep, progress=report)
-    return [finding.message for finding in found]
+    messages = [finding.message for finding in found]
+    if messages and (names := cleanup.borrowers(record)):
+        messages.append(_("These borrow from it, verify them too: %(names)s.") % {"names": ", ".join(names)})
+    return messages
 
 
 def _log_success(record: BackupRecord, sidecar: Sidecar, user: AbstractBaseUser | None) -> None:
@@ -275,5 +299,7 @@ def _log_success(record: BackupRecord, sidecar: Sidecar, user: AbstractBaseUser 
         record=record,
         user=user,
         rows={table.label: table.rows for table in sidecar.manifest.tables},
+        parent=record.parent.backup_name if record.parent else None,
+        borrowed=sum(content["borrowed"] for content in record.contents.values()),
         not_covered=dict(sidecar.manifest.not_covered),
     )

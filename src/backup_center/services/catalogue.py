@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from ..conf import get_settings
 from ..engine import manifest
 from ..engine.codecs import CODECS
-from ..engine.errors import Damaged, NotFound, Refused
+from ..engine.errors import BackupCenterError, Damaged, NotFound, Refused
 from ..engine.manifest import SIDECAR_LIMIT, SIDECAR_SUFFIX, Sidecar, Table
 from ..engine.vault import LocalVault
 from ..models import BackupRecord
@@ -87,20 +87,20 @@ def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     record.needs = list(sidecar.manifest.needs)
     record.table_count = len(sidecar.manifest.tables)
     record.row_count = sidecar.manifest.rows
-    record.contents = {table.label: _content(table) for table in sidecar.manifest.tables}
+    record.contents = {table.label: _content(table, sidecar.manifest.id) for table in sidecar.manifest.tables}
     record.backup_end_time = _as_stored(datetime.fromisoformat(sidecar.manifest.finished_at))
     record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
     record.save(update_fields=FINISHED_FIELDS)
 
 
-def _content(table: Table) -> dict[str, Any]:
-    """What pages show of a table without opening the manifest. Sizes in bytes."""
-    return {
-        "type": table.data_type,
-        "rows": table.rows,
-        "size": sum(chunk.size for chunk in table.chunks),
-        "stored": sum(chunk.length for chunk in table.chunks),
-    }
+def _content(table: Table, own: str) -> dict[str, Any]:
+    """What pages show of a table without opening the manifest. Sizes in bytes; ``borrowed`` is a part of ``stored``."""
+    size = stored = borrowed = 0
+    for chunk in table.chunks:
+        size += chunk.size
+        stored += chunk.length
+        borrowed += chunk.length if chunk.archive != own else 0
+    return {"type": table.data_type, "rows": table.rows, "size": size, "stored": stored, "borrowed": borrowed}
 
 
 def locked(record: BackupRecord, *, wait: bool = True) -> BackupRecord | None:
@@ -132,8 +132,24 @@ def restorable(record: BackupRecord) -> None:
 
 
 def archives_of(sidecar: Sidecar) -> dict[str, str]:
-    """File names of the archives that a manifest needs, by id."""
-    return {sidecar.manifest.id: sidecar.manifest.archive_name}
+    """File names of the archives that a manifest needs, by id, as far as they are known here."""
+    lenders = BackupRecord.objects.filter(backup_id__in=sidecar.manifest.needs)
+    known = {str(key): path for key, path in lenders.values_list("backup_id", "file_path")}
+    return {**known, sidecar.manifest.id: sidecar.manifest.archive_name}
+
+
+def not_in_vault(record: BackupRecord) -> str:
+    """Why a backup can't be used, from the names and sizes of its files; empty if they look right."""
+    vault = get_vault()
+    try:
+        size = vault.size(record.file_path)
+        vault.size(record.backup_name + SIDECAR_SUFFIX)
+    except BackupCenterError as error:
+        return str(error)
+    if size != record.file_size:
+        facts = {"name": record.file_path, "found": size, "expected": record.file_size}
+        return _("%(name)s has %(found)d bytes instead of %(expected)d.") % facts
+    return ""
 
 
 def remove_files(record: BackupRecord, vault: LocalVault) -> None:

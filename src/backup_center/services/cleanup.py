@@ -47,10 +47,15 @@ def why_not_deletable(record: BackupRecord) -> str:
         return _("It is still running.")
     if record.pinned:
         return _("It is pinned; release it first.")
+    names = borrowers(record)
+    return _("It is needed by %(names)s.") % {"names": ", ".join(names)} if names else ""
+
+
+def borrowers(record: BackupRecord) -> list[str]:
+    """Names of the backups, running ones too, that need this one's archive."""
     others = BackupRecord.objects.exclude(pk=record.pk).exclude(status=Status.FAILED)
     listed = others.annotate(listed=Cast("needs", TextField()))  # the ids are found in the list's text on any engine
-    borrowers = listed.filter(listed__contains=str(record.backup_id)).values_list("backup_name", flat=True)
-    return _("It is needed by %(names)s.") % {"names": ", ".join(borrowers)} if borrowers else ""
+    return list(listed.filter(listed__contains=str(record.backup_id)).values_list("backup_name", flat=True))
 
 
 def _kept_for(record: BackupRecord, cutoff: datetime, days: int, last_good: dict[int, str]) -> str | None:

@@ -152,10 +152,10 @@ def by_type(record: BackupRecord) -> dict[str, dict[str, int]]:
     """Tables, rows, bytes of JSON and bytes in the archive for each data type of a backup."""
     found: dict[str, dict[str, int]] = {}
     for content in record.contents.values():
-        part = found.setdefault(content["type"], {"tables": 0, "rows": 0, "size": 0, "stored": 0})
+        part = found.setdefault(content["type"], {"tables": 0, "rows": 0, "size": 0, "stored": 0, "borrowed": 0})
         part["tables"] += 1
-        for name in ("rows", "size", "stored"):
-            part[name] += content[name]
+        for name in ("rows", "size", "stored", "borrowed"):
+            part[name] += content.get(name, 0)
     return found
 
 

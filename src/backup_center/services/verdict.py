@@ -11,9 +11,6 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .. import quantities, registry
-from ..engine.errors import BackupCenterError
-from ..engine.manifest import SIDECAR_SUFFIX
-from ..engine.vault import LocalVault
 from ..models import BackupRecord
 from . import catalogue
 
@@ -40,10 +37,9 @@ def verdict() -> Verdict:
     if not good:
         return _none_at_all()
     wanted = {spec.data_type for spec in registry.table_specs(DEFAULT_DB_ALIAS)}
-    vault = catalogue.get_vault()
     missing: list[str] = []
     for record in sorted(good, key=lambda record: not wanted <= set(record.data_types)):
-        if reason := _not_in_vault(record, vault):
+        if reason := catalogue.not_in_vault(record):
             missing.append(reason)
             continue
         return _restorable(record, wanted - set(record.data_types), missing)
@@ -96,16 +92,3 @@ def _restorable(record: BackupRecord, lacking: set[str], missing: Sequence[str])
 
 def _moment(record: BackupRecord) -> datetime:
     return record.backup_start_time or record.created_at
-
-
-def _not_in_vault(record: BackupRecord, vault: LocalVault) -> str:
-    """Why a backup can't be used, from the names and sizes of its files; empty if they look right."""
-    try:
-        size = vault.size(record.file_path)
-        vault.size(record.backup_name + SIDECAR_SUFFIX)
-    except BackupCenterError as error:
-        return str(error)
-    if size != record.file_size:
-        facts = {"name": record.file_path, "found": size, "expected": record.file_size}
-        return _("%(name)s has %(found)d bytes instead of %(expected)d.") % facts
-    return ""

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from .. import registry
 from ..engine.errors import BackupCenterError
 from ..models import BackupLog, BackupRecord
-from ..services import BackupService, cleanup, overview
+from ..services import BackupService, cleanup, lineage, overview
 from ..services.running import running
 from .access import StaffView
 
@@ -33,6 +33,7 @@ class BackupDetailView(StaffView):
             checked=checks.exclude(log_level=BackupLog.Level.INFO).first(),
             log=log[:LOG_SHOWN],
             more_log=len(log) > LOG_SHOWN,
+            lenders=lineage.lenders(record),
             children=record.children.defer("contents")[:20],
             kept_for=cleanup.why_not_deletable(record),
             running=running() if record.status == BackupRecord.Status.RUNNING else None,

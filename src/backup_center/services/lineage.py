@@ -1,0 +1,92 @@
+"""The parent of an incremental backup: from whose archives it may borrow, or why it reads everything afresh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from ..conf import get_settings
+from ..engine.errors import BackupCenterError
+from ..engine.manifest import Manifest
+from ..models import BackupRecord
+from . import catalogue
+
+MOST_ARCHIVES = 32  # that a backup may need: each is one more to keep, and one more that may be lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """``manifest`` and ``record`` of the parent; without one ``reason`` says why everything is read afresh."""
+
+    manifest: Manifest | None = None
+    record: BackupRecord | None = None
+    reason: str = ""
+
+
+def find(record: BackupRecord) -> Lineage:
+    """The latest good backup of the same database that holds these data types, if its archives can be lent."""
+    for candidate in _good(record):
+        if set(record.data_types) <= set(candidate.data_types):
+            reason = _why_not(candidate)
+            if reason:
+                return Lineage(reason=reason)
+            try:
+                sidecar = catalogue.open_sidecar(candidate, catalogue.get_vault())
+                reason = _why_not_lent(candidate, sidecar.manifest)
+            except BackupCenterError as error:
+                reason = str(error)
+            return Lineage(reason=reason) if reason else Lineage(manifest=sidecar.manifest, record=candidate)
+    return Lineage(reason=_("there is no good backup of these data types yet"))
+
+
+def lenders(record: BackupRecord) -> list[BackupRecord]:
+    """The other backups whose archives hold chunks of this one."""
+    others = set(record.needs) - {str(record.backup_id)}
+    return list(BackupRecord.objects.filter(backup_id__in=others).defer("contents", "progress"))
+
+
+def missing_lenders(record: BackupRecord) -> list[str]:
+    """Archives that a backup borrows from and that are not in the vault as they should be."""
+    known = lenders(record)
+    unknown = set(record.needs) - {str(record.backup_id), *(str(lender.backup_id) for lender in known)}
+    return [
+        *(_("Archive %(id)s is needed and not known here.") % {"id": archive} for archive in sorted(unknown)),
+        *(problem for lender in known if (problem := catalogue.not_in_vault(lender))),
+    ]
+
+
+def _good(record: BackupRecord) -> list[BackupRecord]:
+    found = BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS, database=record.database)
+    return list(found.filter(sequence__lt=record.sequence).defer("contents", "progress")[:100])
+
+
+def _why_not(candidate: BackupRecord) -> str:
+    """What its record says against it."""
+    family = [candidate, *lenders(candidate)]
+    for member in family:
+        if member.is_damaged:
+            return _("%(name)s is damaged") % {"name": member.backup_name}
+    if len(family) < len({str(candidate.backup_id), *candidate.needs}):
+        return _("%(name)s needs archives that are not known here") % {"name": candidate.backup_name}
+    if len(candidate.needs) >= MOST_ARCHIVES:
+        return _("%(name)s needs %(count)d archives already") % {
+            "name": candidate.backup_name,
+            "count": len(candidate.needs),
+        }
+    days = get_settings().full_every_days
+    if min(member.created_at for member in family) < timezone.now() - timedelta(days=days):
+        return _("the last full backup is older than %(days)d days") % {"days": days}
+    return ""
+
+
+def _why_not_lent(candidate: BackupRecord, manifest: Manifest) -> str:
+    """What its manifest and the files say against it."""
+    if manifest.project != str(candidate.project_id):
+        return _("%(name)s is another project's") % {"name": candidate.backup_name}
+    if manifest.codec != get_settings().codec:
+        return _("%(name)s is stored in another way (BACKUP_COMPRESSION)") % {"name": candidate.backup_name}
+    problems = [catalogue.not_in_vault(candidate), *missing_lenders(candidate)]
+    return next((problem for problem in problems if problem), "")
