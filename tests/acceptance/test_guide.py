@@ -103,7 +103,7 @@ def guided_mall(make_mall, first_mall, tmp_path_factory) -> Project:
     return make_mall(tmp_path_factory.mktemp("guide") / "mall", like=first_mall)
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if "INCREMENTAL" not in command])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_of_the_guide_work_in_the_mall(guided_mall: Project, command: str):
     words = shlex.split(command)
     guided_mall.run(*words)
@@ -121,12 +121,34 @@ def test_the_commands_of_the_guide_work_in_the_mall(guided_mall: Project, comman
         assert description == ("客户要求的定期备份" if "--description" in command else "")
 
 
-def test_the_incremental_backup_of_the_guide_is_clearly_not_there_yet(guided_mall: Project):
-    [command] = [command for command in COMMANDS if "INCREMENTAL" in command]
-    done = guided_mall.run(*shlex.split(command), code=5)
-
-    assert "not there yet" in done.stderr
-    assert "--type=FULL" in done.stderr
+def test_the_urls_of_the_guide_answer_to_their_methods(guided_mall: Project):
+    table = re.findall(r"^\| `(/backup/\S*)` \| (\S+) \|", GUIDE, re.MULTILINE)
+    assert len(table) == 8
+    answers = guided_mall.python(
+        f"""
+import json
+from django.contrib.auth.models import User
+from django.test import Client
+from backup_center.models import BackupRecord
+client = Client(SERVER_NAME="localhost")
+client.force_login(User.objects.create_superuser("urls"))
+record = BackupRecord.objects.filter(status="SUCCESS").first()
+answers = []
+for url, methods in {table!r}:
+    url = url.replace("<id>", str(record.pk))
+    for method in ("get", "post"):
+        allowed = method.upper() in methods.split("/")
+        if url.endswith("/delete/") and method == "post":
+            continue  # the last of all, below
+        answers.append([url, method, allowed, getattr(client, method)(url).status_code])
+answers.append(["delete", "post", True, client.post(f"/backup/{{record.pk}}/delete/").status_code])
+answers.append(["gone", "get", True, 302 if not BackupRecord.objects.filter(pk=record.pk).exists() else 500])
+print(json.dumps(answers))
+"""
+    )
+    for url, method, allowed, status in answers:
+        assert (status in {200, 302}) is allowed, (url, method, status)
+        assert allowed or status == 405
 
 
 def test_the_guide_notes_name_every_deviation():

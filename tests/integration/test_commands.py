@@ -98,11 +98,14 @@ def test_the_json_of_every_command_parses(run):
     assert {one["name"]: one["delete"] for one in cleaned["backups"]}[name] is False
 
 
-def test_incremental_is_not_there_yet(fails):
-    code, message = fails("backup_database", "--type=INCREMENTAL")
-
-    assert code == 5
-    assert "not there yet" in message
+def test_an_incremental_backup_says_what_it_borrowed_or_why_it_did_not(run, backups):
+    Keeper.objects.create(name="then")
+    alone = run("backup_database", "--type=INCREMENTAL")
+    assert "Everything is read afresh: there is no good backup of these data types yet." in alone
+    answer = json.loads(run("backup_database", "--type=INCREMENTAL", "--json"))
+    assert answer["parent"] == BackupRecord.objects.get(sequence=1).backup_name
+    assert answer["borrowed"] > 0
+    assert "this backup is complete all the same" in run("backup_database", "--type=INCREMENTAL")
 
 
 def test_a_misconfigured_project_gets_a_clear_error(fails, settings):

@@ -9,6 +9,7 @@ from django.db import connection
 
 from backup_center.models import BackupLog, BackupRecord
 from tests.integration.killing import choose, kill_at, let_the_lease_expire, steps_of
+from tests.zoo.models import Animal
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -66,6 +67,17 @@ def test_killed_at_every_step_that_touches_a_file(killed_at):
 
 def test_killed_at_statements(killed_at):
     killed_at(lambda steps: choose(steps, 15, seed=1))
+
+
+def test_incremental_ones_killed_at_files_and_statements(killed_at, small_zoo, backups):
+    """They lend and borrow across the kills; what is left verifies to the last row."""
+    Animal.objects.filter(weight=600).update(name="changed")
+    killed = killed_at(
+        lambda steps: [step for step in steps if AT_FILES.match(step)][::2] + choose(steps, 8, seed=3),
+        lambda: backups.create_backup(backup_type="INCREMENTAL"),
+    )
+    assert len(killed) >= 15
+    Animal.objects.filter(weight=600).update(name="猫 600")  # as it was when the first was taken
 
 
 def test_killed_again_while_what_was_killed_is_settled(killed_at, small_zoo, backups):

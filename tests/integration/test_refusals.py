@@ -68,13 +68,6 @@ def test_demanded_encryption_is_refused_and_never_plain(backups, backup_dir, set
     assert not BackupRecord.objects.exists()
 
 
-def test_incremental_says_not_yet(backups, backup_dir):
-    with pytest.raises(Unsupported, match=r"not there yet.*FULL"):
-        backups.create_backup(backup_type="INCREMENTAL")
-
-    assert not backup_dir.exists()
-
-
 @pytest.mark.parametrize("names", [["UNICORN"], ["ZOO", "UNICORN"], [], "ZOO"])
 def test_unknown_data_types_are_refused_with_those_that_there_are(backups, names):
     with pytest.raises(Refused, match="ZOO, LOG, OTHER"):

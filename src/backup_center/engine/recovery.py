@@ -17,6 +17,8 @@ RECOVERY_TEXT = """\
 读取一张表：按文件编号顺序读取该目录中的所有数据块，并核对：
   1. 清单中该表 "chunks" 的每一项都有对应文件，且文件的 SHA-256 等于 "sha256"；
   2. 行数之和等于该表的 "rows"。
+增量备份：若某项的 "archive" 不是清单的 "id"，该数据块在 "needs" 所列的另一个归档中：解压那个归档，
+取 SHA-256 等于 "sha256" 的文件。
 注意：tar 和 gzip 都不会报告所有损坏，只有上述核对才能说明数据完整。
 
 值的写法：SQLite 的值按存储类写出，{"$blob": …} 为 base64，{"$real": "inf"} 为无穷大；
@@ -35,6 +37,8 @@ That gives you:
 To read a table, read all chunks of its folder in the order of their numbers, and check that
   1. every item of the table's "chunks" has its file, and the file's SHA-256 is the item's "sha256";
   2. the rows add up to the table's "rows".
+Of an incremental backup: where an item's "archive" is not the manifest's "id", the chunk lies in another of the
+archives in "needs". Unpack that one too, and take the file whose SHA-256 is "sha256".
 Neither tar nor gzip reports every damage: only these checks tell that nothing is missing.
 
 Values: those of SQLite are written by storage class, {"$blob": …} is base64, {"$real": "inf"} an infinity;

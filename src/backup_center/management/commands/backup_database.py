@@ -45,7 +45,14 @@ class Command(BackupCommand):
                 "hash": record.file_hash,
             }
         )
+        for note in record.logs.filter(operation=BackupLog.Operation.BACKUP, log_level=BackupLog.Level.INFO):
+            self.say(note.message)
         outcome = record.logs.get(operation=BackupLog.Operation.BACKUP, log_level=BackupLog.Level.SUCCESS)
+        if record.parent is not None:
+            facts = {"size": size(outcome.details["borrowed"]), "name": record.parent.backup_name}
+            self.say(
+                _("What is as it was at %(name)s is borrowed (%(size)s); this backup is complete all the same.") % facts
+            )
         left_out = outcome.details["not_covered"]
         if left_out and options["verbosity"] > 1:
             self.say(_("Not in it:"))
@@ -64,6 +71,8 @@ class Command(BackupCommand):
                 "rows": record.row_count,
                 "tables": record.table_count,
                 "data_types": record.data_types,
+                "parent": record.parent and record.parent.backup_name,
+                "borrowed": outcome.details["borrowed"],
                 "not_covered": left_out,
             }
         )
