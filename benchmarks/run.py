@@ -27,6 +27,7 @@ from measure import alternately, peak_pss, seconds
 from mall import ROOT, Mall
 
 FINANCE = ["--data-types", "FINANCE"]
+SOME_ROWS = 1_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Figure:
     def __str__(self) -> str:
         met = self.value >= self.target if self.at_least else self.value <= self.target
         sign = "≥" if self.at_least else "≤"
-        cells = [self.what, self.ours, self.peer, f"{self.value:.2f}", f"{sign} {self.target}", "✓" if met else "✗"]
+        cells = [self.what, self.ours, self.peer, f"{self.value:.3g}", f"{sign} {self.target}", "✓" if met else "✗"]
         return f"| {' | '.join(cells)} |"
 
 
@@ -99,10 +100,37 @@ def postgresql(scratch: Path, options: argparse.Namespace) -> Iterator[Figure]:
         yield ratio("full backup, against `pg_dump -Fc`", taken["ours"], taken["pg_dump"], 0.6)
         yield size(backup, dump)
         yield from json_share(mall, backup, scratch)
+        yield from incremental(mall, taken["ours"], int(str(backup["size"])))
         seconds(["pg_dump", "-Fc", "-f", str(whole), url])
         restored = yield from postgresql_restore(mall, str(backup["name"]), whole, options)
         if not options.skip_slow:
             yield from slow_peers(mall, scratch, taken["ours"], restored)
+
+
+def incremental(mall: Mall, full: float, size_of_full: int) -> Iterator[Figure]:
+    """Beside our own full backup: time, and size of the archive."""
+    somewhere = mall.rows // 2
+    spread = f"id IN (SELECT (random() * {mall.rows})::int FROM generate_series(1, {SOME_ROWS}))"
+    cases = (
+        ("nothing changed", None, 0.45, 0.005),
+        (
+            f"{SOME_ROWS:,} neighbouring rows changed",
+            f"id BETWEEN {somewhere} AND {somewhere + SOME_ROWS - 1}",
+            0.5,
+            0.01,
+        ),
+        (f"{SOME_ROWS:,} rows changed at random", spread, 0.7, 0.5),
+    )
+    for what, condition, most_time, most_size in cases:
+        if condition:
+            mall.execute(f"UPDATE finance_financerecord SET amount = amount + 1 WHERE {condition}")
+        command = mall.command("backup_database", "--type=INCREMENTAL", *FINANCE)
+        taken = seconds(command, mall.environment)
+        print(f"  incremental, {what}: {taken:.2f} s", flush=True)
+        yield ratio(f"incremental, {what}, against our full", taken, full, most_time)
+        size = int(str(mall.newest_backup()["size"]))
+        cells = megabytes(size), megabytes(size_of_full)
+        yield Figure(f"… its archive, {what}", *cells, size / size_of_full, most_size)
 
 
 def postgresql_restore(

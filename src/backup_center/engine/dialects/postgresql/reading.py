@@ -48,7 +48,7 @@ def pieces_statement(table: LiveTable, wanted: Collection[int] | None) -> str:
     chosen = f"NOT {BORDER}"
     if wanted is not None:
         chosen += f" AND {RANGE} = ANY ('{{{','.join(map(str, wanted))}}}'::int8[])"
-    numbered = _numbered(table, columns)
+    numbered = _numbered(table, columns, wanted)
     rows = f"SELECT {RANGE}, {DIGEST}, {listed} FROM ({numbered}) r WHERE {chosen} ORDER BY {_order(table)}"
     return f"COPY ({rows}) TO STDOUT (FORMAT csv, FORCE_QUOTE ({listed}), ESCAPE '\\', NULL 'null')"
 
@@ -61,7 +61,38 @@ def range_digests(table: LiveTable) -> str:
     )
 
 
-def _numbered(table: LiveTable, columns: list[str]) -> str:
+def _numbered(table: LiveTable, columns: list[str], wanted: Collection[int] | None = None) -> str:
+    """Rows, and perhaps borders, each with the number of its range; rows outside of ``wanted`` may be missing."""
+    return _counted(table, columns, wanted) if _has_whole_numbers_for_keys(table) else _merged(table, columns)
+
+
+def _has_whole_numbers_for_keys(table: LiveTable) -> bool:
+    keys = [column for column in table.columns if column.name in table.key]
+    return len(keys) == 1 and keys[0].type in {"smallint", "integer", "bigint"} and not keys[0].null
+
+
+def _counted(table: LiveTable, columns: list[str], wanted: Collection[int] | None) -> str:
+    """How many borders lie below a whole number is found without any order: nothing is merged, nothing sorted."""
+    [key] = map(quote, table.key)
+    # One more than each border: a row with a border's key belongs before it.
+    borders = f"(SELECT array_agg(c0::int8 + 1 ORDER BY c0) FROM pg_temp.{BORDERS})"
+    # As int8, like the list that it is looked up in: values of two types would be compared one after the other.
+    number = f"coalesce(width_bucket({key}::int8, {borders}), 0)::int8"
+    bounds = []
+    if wanted:
+        first, last = min(wanted), max(wanted)
+        if first:
+            bounds.append(f"{key} > {_border(first - 1)}")
+        bounds.append(f"{key} <= coalesce({_border(last)}, {key})")
+    where = f" WHERE {' AND '.join(bounds)}" if bounds else ""
+    return f"SELECT {', '.join(columns)}, false AS {BORDER}, {number} AS {RANGE} FROM {from_clause(table)}{where}"
+
+
+def _border(number: int) -> str:
+    return f"(SELECT c0 FROM pg_temp.{BORDERS} ORDER BY c0 OFFSET {number} LIMIT 1)"
+
+
+def _merged(table: LiveTable, columns: list[str]) -> str:
     """Rows and borders in the database's own order, each with the number of borders before it: that of its range.
 
     Rows sort before a border with their key. Where the key has an index, two sorted streams are merged; nothing is
