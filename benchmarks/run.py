@@ -110,6 +110,7 @@ def postgresql(scratch: Path, options: argparse.Namespace) -> Iterator[Figure]:
 def incremental(mall: Mall, full: float, size_of_full: int) -> Iterator[Figure]:
     """Beside our own full backup: time, and size of the archive."""
     somewhere = mall.rows // 2
+    neighbours = f"id BETWEEN {somewhere} AND {somewhere + SOME_ROWS - 1}"
     spread = f"id IN (SELECT (random() * {mall.rows})::int FROM generate_series(1, {SOME_ROWS}))"
     cases = (
         ("nothing changed", None, 0.45, 0.005),
