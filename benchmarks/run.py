@@ -114,12 +114,7 @@ def incremental(mall: Mall, full: float, size_of_full: int) -> Iterator[Figure]:
     spread = f"id IN (SELECT (random() * {mall.rows})::int FROM generate_series(1, {SOME_ROWS}))"
     cases = (
         ("nothing changed", None, 0.45, 0.005),
-        (
-            f"{SOME_ROWS:,} neighbouring rows changed",
-            f"id BETWEEN {somewhere} AND {somewhere + SOME_ROWS - 1}",
-            0.5,
-            0.01,
-        ),
+        (f"{SOME_ROWS:,} neighbouring rows changed", neighbours, 0.5, 0.01),
         (f"{SOME_ROWS:,} rows changed at random", spread, 0.7, 0.5),
     )
     for what, condition, most_time, most_size in cases:
