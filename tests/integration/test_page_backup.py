@@ -8,6 +8,7 @@ import pytest
 from django.urls import reverse
 
 from backup_center import signals
+from backup_center.engine.errors import NotFound
 from backup_center.models import BackupLog, BackupRecord
 from backup_center.services.lease import hold
 from backup_center.services.running import running
@@ -181,6 +182,14 @@ def test_what_is_pinned_is_not_deleted_until_it_is_released(client, backups, sma
     assert not BackupRecord.objects.exists()
     assert not small_zoo.files()
     assert BackupLog.objects.filter(backup_name=record.backup_name, operation="DELETE").count() == 3
+
+
+def test_what_somebody_else_has_just_deleted_is_told(client, backups, small_zoo):
+    record = backups.create_backup()
+    waiting = BackupRecord.objects.get()
+    backups.delete_backup(record)
+    with pytest.raises(NotFound, match=waiting.backup_name):
+        backups.delete_backup(waiting)
 
 
 def test_under_atomic_requests_everything_works(client, small_zoo, settings):

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from .. import registry
-from ..engine.errors import BackupCenterError
+from ..engine.errors import BackupCenterError, NotFound
 from ..models import BackupLog, BackupRecord
 from ..services import BackupService, cleanup, lineage, overview
 from ..services.running import running
@@ -76,7 +76,8 @@ class BackupDeleteView(StaffView):
             BackupService().delete_backup(record, self.actor)
         except BackupCenterError as error:
             self.tell(messages.ERROR, _("%(name)s was not deleted: %(error)s") % {"name": name, "error": error})
-            return redirect("backup:detail", pk)
+            gone = isinstance(error, NotFound)
+            return redirect("backup:list") if gone else redirect("backup:detail", pk)
         self.tell(messages.SUCCESS, _("%(name)s was deleted. Its log entries stay.") % {"name": name})
         return redirect("backup:list")
 
