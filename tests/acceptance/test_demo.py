@@ -20,6 +20,7 @@ DEMO = [sys.executable, str(ROOT / "scripts" / "demo.py")]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(settings.ON_POSTGRESQL, reason="it has a SQLite database of its own: once is enough"),
+    pytest.mark.skipif("BACKUP_TEST_AGAIN" in os.environ, reason="another run of these tests has it"),
 ]
 
 
