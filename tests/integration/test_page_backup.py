@@ -99,6 +99,19 @@ def test_the_second_of_two_administrators_is_told_to_wait(client, small_zoo):
     assert "Another operation is running" in answer.content.decode()
 
 
+def test_an_incremental_backup_names_what_it_borrows_from(client, backups, small_zoo):
+    full = backups.create_backup()
+    answer = client.post(CREATE, {"backup_type": "INCREMENTAL", "data_types": ["ZOO"]}, follow=True)
+    record = BackupRecord.objects.first()
+    assert (record.status, record.backup_type, record.parent) == ("SUCCESS", "INCREMENTAL", full)
+    page = answer.content.decode()
+    assert "borrows from" in page
+    assert at("detail", full) in page
+    kept = client.get(at("detail", full)).content.decode()
+    assert f"It is needed by {record.backup_name}." in kept
+    assert at("delete", full) not in kept
+
+
 def test_progress_can_be_watched_while_it_runs(client, small_zoo):
     seen = []
 

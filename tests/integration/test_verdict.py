@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from backup_center.models import BackupRecord
@@ -65,6 +67,17 @@ def test_a_missing_file_is_noticed_and_the_one_before_is_named(backup_dir, lost)
     (backup_dir / lost).unlink()
     assert (verdict().state, verdict().record) == ("look", older)
     assert any(lost in line for line in verdict().evidence)
+
+
+def test_what_an_incremental_backup_borrows_from_must_be_there_too(backup_dir):
+    lender = make(1, backup_dir, hours=5)
+    make(2, backup_dir, backup_type="INCREMENTAL", needs=[str(uuid.uuid4()), str(lender.backup_id)])
+    borrower = make(3, backup_dir, hours=1, backup_type="INCREMENTAL")
+    BackupRecord.objects.filter(pk=borrower.pk).update(needs=[str(borrower.backup_id), str(lender.backup_id)])
+    assert verdict().record == borrower
+    (backup_dir / lender.file_path).unlink()
+    assert (verdict().state, verdict().record) == ("bad", None)
+    assert any(lender.file_path in line for line in verdict().evidence)
 
 
 def test_a_cut_file_is_noticed(backup_dir):

@@ -63,7 +63,8 @@ def live_rows(alias: str) -> dict[str, int]:
 
 
 def _seconds_per_row(past: list[BackupRecord]) -> float | None:
-    """Of the largest of the last backups: small ones mostly measure their start."""
-    largest = max(past, key=lambda record: record.row_count, default=None)
+    """Of the largest of the last full backups: small ones mostly measure their start, incremental ones read less."""
+    full = [record for record in past if record.backup_type == BackupRecord.Type.FULL]
+    largest = max(full, key=lambda record: record.row_count, default=None)
     seconds = overview.seconds_of(largest) if largest else None
     return seconds / largest.row_count if largest and seconds and largest.row_count else None

@@ -48,6 +48,12 @@ def lenders(record: BackupRecord) -> list[BackupRecord]:
     return list(BackupRecord.objects.filter(backup_id__in=others).defer("contents", "progress"))
 
 
+def problems(record: BackupRecord) -> list[str]:
+    """What is missing of a backup, by the names and sizes of its files and those that it borrows from."""
+    own = catalogue.not_in_vault(record)
+    return [*([own] if own else []), *missing_lenders(record)]
+
+
 def missing_lenders(record: BackupRecord) -> list[str]:
     """Archives that a backup borrows from and that are not in the vault as they should be."""
     known = lenders(record)
@@ -88,5 +94,4 @@ def _why_not_lent(candidate: BackupRecord, manifest: Manifest) -> str:
         return _("%(name)s is another project's") % {"name": candidate.backup_name}
     if manifest.codec != get_settings().codec:
         return _("%(name)s is stored in another way (BACKUP_COMPRESSION)") % {"name": candidate.backup_name}
-    problems = [catalogue.not_in_vault(candidate), *missing_lenders(candidate)]
-    return next((problem for problem in problems if problem), "")
+    return next(iter(problems(candidate)), "")

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from .. import quantities, registry
 from ..models import BackupRecord
-from . import catalogue
+from . import lineage
 
 GOOD, LOOK, BAD = "good", "look", "bad"
 STALE = timedelta(days=2)
@@ -32,15 +32,15 @@ class Verdict:
 
 
 def verdict() -> Verdict:
-    """Looks at the catalogue and at the files of the backup that it names; their content is for verification."""
+    """Looks at the catalogue and at the files that the backup it names needs; their content is for verification."""
     good = list(_good_records())
     if not good:
         return _none_at_all()
     wanted = {spec.data_type for spec in registry.table_specs(DEFAULT_DB_ALIAS)}
     missing: list[str] = []
     for record in sorted(good, key=lambda record: not wanted <= set(record.data_types)):
-        if reason := catalogue.not_in_vault(record):
-            missing.append(reason)
+        if problems := lineage.problems(record):
+            missing += problems
             continue
         return _restorable(record, wanted - set(record.data_types), missing)
     return Verdict(
@@ -51,7 +51,7 @@ def verdict() -> Verdict:
 def _good_records() -> Iterator[BackupRecord]:
     """The newest first, but safety backups last: they hold what a restore replaced, mostly a bad state."""
     found = BackupRecord.objects.filter(status=Status.SUCCESS, is_damaged=False, database=DEFAULT_DB_ALIAS)
-    newest = list(found.defer("contents", "needs")[:LOOKED_AT])
+    newest = list(found.defer("contents", "progress")[:LOOKED_AT])
     yield from (record for record in newest if record.trigger != Trigger.SAFETY)
     yield from (record for record in newest if record.trigger == Trigger.SAFETY)
 
