@@ -15,15 +15,14 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.template.defaultfilters import date, filesizeformat
+from django.template.defaultfilters import date
 from django.urls import NoReverseMatch, URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from . import registry
+from . import quantities, registry
 from .engine.errors import BackupCenterError, Busy
 from .models import BackupCenter, BackupLog, BackupRecord
 from .services import BackupService
@@ -191,7 +190,7 @@ class BackupRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=gettext_lazy("file size"), ordering="file_size")
     def size(self, record: BackupRecord) -> str:
-        return filesizeformat(record.file_size) if record.file_size else self.get_empty_value_display()
+        return quantities.size(record.file_size) if record.file_size else self.get_empty_value_display()
 
     @admin.display(description=gettext_lazy("created by"), ordering="created_by_name")
     def creator(self, record: BackupRecord) -> str:
@@ -205,7 +204,7 @@ class BackupRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def tables(self, record: BackupRecord) -> str:
         labels = registry.labels()
         rows = [
-            (labels.get(facts["type"], facts["type"]), label, f"{facts['rows']:,}", filesizeformat(facts["stored"]))
+            (labels.get(facts["type"], facts["type"]), label, f"{facts['rows']:,}", quantities.size(facts["stored"]))
             for label, facts in record.contents.items()
         ]
         return table((_("data type"), _("table"), _("rows"), _("size in the file")), rows)
@@ -244,7 +243,7 @@ class BackupLogAdmin(ReadOnlyAdmin):
 
 def moment(entry: BackupLog) -> str:
     when = entry.created_at
-    return date(timezone.localtime(when) if timezone.is_aware(when) else when, "DATETIME_FORMAT")
+    return date(quantities.local(when), "DATETIME_FORMAT")
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> SafeString:

@@ -70,7 +70,7 @@ def delete_many(client: Client, *records: BackupRecord):
 def test_the_list_shows_what_a_backup_is_at_a_glance(admin, record):
     shown = text(admin.get(reverse(RECORDS)))
 
-    for fact in (record.backup_name, "Full", "Succeeded", "Animals", "KB", "wang"):
+    for fact in (record.backup_name, "Full", "Succeeded", "Animals", "KiB", "wang"):
         assert fact in shown
 
 
@@ -280,7 +280,7 @@ def test_in_chinese_no_english_is_left_but_names(admin, backups, settings):
     settings.LANGUAGE_CODE = "zh-hans"
     record = backups.create_backup(data_types=["LOG"])
     backups.verify_backup(record)
-    names = {"Django", "admin", "Logs", "KB", "backup", "full"}
+    names = {"Django", "admin", "Logs", "KiB", "backup", "full"}
     for url in (reverse("admin:app_list", args=["backup"]), reverse(RECORDS), reverse(LOG), page_of(record, "delete")):
         shown = text(admin.get(url))
         for untranslated in UNTRANSLATED_BY_DJANGO:

@@ -99,7 +99,7 @@ def test_inserts_updates_deletes_and_raw_sql_are_all_seen(small_zoo, backups, re
     moments = []
     for change in (
         lambda: Animal.objects.create(name="new", keeper=Keeper.objects.first(), weight=9999),
-        lambda: Animal.objects.bulk_create([Animal(name="bulk", keeper_id=Keeper.objects.first().pk)] * 1),
+        lambda: Animal.objects.bulk_create([Animal(name="bulk", keeper_id=Keeper.objects.first().pk)]),
         lambda: Animal.objects.filter(weight__lt=5).delete(),
         lambda: connection.cursor().execute("UPDATE zoo_animal SET name = 'raw' WHERE weight = 700"),
         lambda: Animal.objects.all().delete(),

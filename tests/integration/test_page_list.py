@@ -135,7 +135,7 @@ def test_verifying_several_names_the_damaged_one(client, backups, small_zoo):
     assert f"{bad.backup_name} is damaged." in page
 
 
-@pytest.mark.parametrize("sent", [{}, {"action": "nonsense"}, {"action": "delete", "ids": ["x", "999"]}])
+@pytest.mark.parametrize("sent", [{}, {"action": "nonsense"}, {"action": "delete", "ids": ["x", "999", "9" * 40]}])
 def test_several_of_nothing_change_nothing(client, sent):
     record = a_record(1)
     assert client.post(reverse("backup:selected"), {**sent, "confirmed": "1"}).status_code == 302

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from .. import quantities
 from ..engine.errors import BackupCenterError
 from ..models import BackupRecord
-from ..services import BackupService, estimates
+from ..services import BackupService, estimates, overview
 from ..services.running import running
 from .access import StaffView, lines_of
 from .forms import CreateForm
@@ -34,14 +34,13 @@ class BackupCreateView(StaffView):
             record = BackupService().create_backup(**form.cleaned_data, user=self.actor)
         except BackupCenterError as error:
             return self._failed(form, error)
-        took = (record.backup_end_time or record.created_at) - (record.backup_start_time or record.created_at)
         self.tell(
             messages.SUCCESS,
             _("The backup is complete: %(rows)s rows, %(size)s, %(duration)s.")
             % {
                 "rows": quantities.count(record.row_count),
                 "size": quantities.size(record.file_size),
-                "duration": quantities.duration(took.total_seconds()),
+                "duration": quantities.duration(overview.seconds_of(record) or 0),
             },
         )
         return redirect("backup:detail", record.pk)
