@@ -10,8 +10,8 @@ from django.db import connection
 if not settings.ON_POSTGRESQL:
     pytest.skip("PostgreSQL only", allow_module_level=True)
 
+from backup_center.engine.dialects import base
 from backup_center.engine.dialects.base import TableSpec
-from backup_center.engine.dialects.postgresql import replacing
 from backup_center.models import BackupLog
 from backup_center.services.connecting import engine_connection
 from tests.conftest import raw_rows
@@ -92,7 +92,7 @@ def test_keys_that_repeat_and_keys_that_are_null(schema, comes_back, backups):
 @pytest.mark.parametrize("whole", [False, True])
 def test_identity_that_is_always_generated(whole, schema, backups, restores, rows_of_everything, monkeypatch):
     if whole:
-        monkeypatch.setattr(replacing, "WHOLE_LOAD_ROWS", 1)
+        monkeypatch.setattr(base, "WHOLE_LOAD_ROWS", 0)
     schema(
         "CREATE TABLE legacy (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text,"
         " loud text GENERATED ALWAYS AS (upper(name)) STORED)",
@@ -135,7 +135,7 @@ def test_row_security_does_not_bind_the_owner(schema, comes_back):
 @pytest.mark.parametrize("whole", [False, True])
 def test_unlogged_tables_and_deferrable_constraints(whole, schema, backups, restores, monkeypatch):
     if whole:
-        monkeypatch.setattr(replacing, "WHOLE_LOAD_ROWS", 1)
+        monkeypatch.setattr(base, "WHOLE_LOAD_ROWS", 0)
     schema(
         "CREATE UNLOGGED TABLE legacy (id integer PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, name text,"
         " UNIQUE (name) DEFERRABLE, EXCLUDE USING gist (id WITH =) DEFERRABLE INITIALLY DEFERRED)",

@@ -4,7 +4,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from backup_center.engine.dialects.postgresql import replacing
+from backup_center.engine.dialects import base
 from backup_center.engine.errors import ReferencesInTheWay
 from tests.conftest import raw_rows
 from tests.zoo.models import Legacy
@@ -60,7 +60,7 @@ def triggers(schema):
 @pytest.mark.parametrize("whole", [False, True])
 def test_triggers_of_the_host_do_not_fire(whole, triggers, schema, backups, restores, monkeypatch):
     if whole:
-        monkeypatch.setattr(replacing, "WHOLE_LOAD_ROWS", 1)
+        monkeypatch.setattr(base, "WHOLE_LOAD_ROWS", 0)
     before = triggers()
     assert len(before) >= 3
     record = backups.create_backup(["ZOO"])

@@ -6,8 +6,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from backup_center.engine.dialects.postgresql import replacing as on_postgresql
-from backup_center.engine.dialects.sqlite import replacing as on_sqlite
+from backup_center.engine.dialects import base
 from backup_center.engine.errors import ReferencesInTheWay
 from tests.conftest import raw_rows
 from tests.zoo.models import Animal, Keeper
@@ -31,8 +30,7 @@ WHERE contype = 'f' AND (conrelid = 'legacy'::regclass OR confrelid = 'legacy'::
 
 @pytest.fixture(autouse=True)
 def every_table_is_large(monkeypatch):
-    for module in (on_postgresql, on_sqlite):
-        monkeypatch.setattr(module, "WHOLE_LOAD_ROWS", 0)
+    monkeypatch.setattr(base, "WHOLE_LOAD_ROWS", 0)
 
 
 def query(sql):
@@ -106,7 +104,9 @@ def test_foreign_keys_are_built_again_as_they_were(schema, backups, restores):
 @postgresql_only
 def test_readers_are_waited_for_and_the_plan_says_so(backups, restores):
     Keeper.objects.create(name="x")
-    notes = restores.plan(backups.create_backup(["ZOO"])).plan.notes
+    record = backups.create_backup(["ZOO"])
+    Keeper.objects.update(name="y")
+    notes = restores.plan(record).plan.notes
     assert "public.zoo_keeper is emptied and loaded whole; readers wait until it is done." in notes
 
 

@@ -10,29 +10,35 @@ from typing import Any
 
 import orjson
 
-from . import ranges
+from . import ranges, replacements
 from .chunks import ReadStored
 from .contents import chunk_rows, column_values
-from .dialects.base import Connection, LiveTable, Load, Piece
+from .dialects.base import Connection
 from .differences import Differences, FieldChange, RowChange
-from .manifest import Table
 from .references import BrokenReference, broken_references
-from .selection import Selection, digest_of, digests_compare, match
+from .replacements import Replacement, Way
+from .selection import Selection, match
 
-__all__ = ["FieldChange", "Plan", "RowChange", "TableChange", "make_plan"]
+__all__ = ["FieldChange", "Plan", "RowChange", "TableChange", "Way", "make_plan"]
 
 Progress = Callable[[str, int, int], None]  # phase, rows done, rows in all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableChange:
-    """One table of a plan. ``added_to``: rows only join those that are there, none is changed or removed."""
+    """One table of a plan. ``ranges`` of its ``of_ranges`` key ranges differ; ``stored``: their bytes in the archives.
+
+    ``way``: their rows that differ are replaced, the table is emptied and loaded, or rows are only added to it.
+    """
 
     label: str
     data_type: str
     rows_in_backup: int
     rows_now: int
-    added_to: bool
+    way: Way
+    ranges: int
+    of_ranges: int
+    stored: int
     added: int
     changed: int
     removed: int
@@ -42,6 +48,26 @@ class TableChange:
     def same(self) -> bool:
         """The restore would change nothing here."""
         return not (self.added or self.changed or self.removed)
+
+    @property
+    def unchanged(self) -> int:
+        """Rows that stay as they are."""
+        return self.rows_now - self.changed - self.removed
+
+    @property
+    def added_to(self) -> bool:
+        """Rows only join those that are there, none is changed or removed."""
+        return self.way is Way.ADD
+
+    @property
+    def whole(self) -> bool:
+        """All rows are written again, since most of them differ."""
+        return self.way is Way.WHOLE and not self.same
+
+    @property
+    def written(self) -> int:
+        """Rows that the restore writes."""
+        return self.rows_in_backup if self.whole else self.added + self.changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,62 +93,65 @@ def make_plan(selection: Selection, connection: Connection, read_stored: ReadSto
     """Inside a transaction. Raises ``SchemaDiffers`` or ``Unsupported``: then there is nothing to plan."""
     live = match(selection, connection)
     _refuse_unknown_ids(selection, read_stored)
+    found = replacements.find(selection, connection, live)
     done, total = 0, sum(table.rows for table in selection.tables)
     changes = []
-    for table in selection.tables:
-        comparison = _Comparison(table, live[table.label], selection, connection, read_stored)
+    for replacement in found:
+        done += replacement.table.rows - sum(replacement.table.chunks[number].rows for number in replacement.ranges)
+        progress("compare", done, total)
+        comparison = _Comparison(replacement, selection, connection, read_stored)
         for rows in comparison.run():
             done += rows
             progress("compare", done, total)
         changes.append(comparison.result())
-    loads = [
-        Load(table=live[table.label], rows=table.rows, add=table.label in selection.added, bodies=())
-        for table in selection.tables
-    ]
-    references = broken_references(selection, connection, live, read_stored)
-    return Plan(tables=tuple(changes), references=tuple(references), notes=tuple(connection.notes(loads)))
+    touching = [found for found, change in zip(found, changes, strict=True) if not change.same]
+    return Plan(
+        tables=tuple(changes),
+        references=tuple(broken_references(selection, connection, found, read_stored)),
+        notes=tuple(connection.notes([replacement.load() for replacement in touching])),
+    )
 
 
 class _Comparison:
-    """One table, range by range. What the digests show to be equal is not read out of the archive."""
+    """One table's ranges that differ, row by row."""
 
     def __init__(
-        self, table: Table, live: LiveTable, selection: Selection, connection: Connection, read_stored: ReadStored
+        self, replacement: Replacement, selection: Selection, connection: Connection, read_stored: ReadStored
     ) -> None:
-        self.table, self.live, self.connection = table, live, connection
-        self.manifest, self.read_stored = selection.manifest, read_stored
-        self.maps = {table.names.index(column): ids for column, ids in selection.maps.get(table.label, {}).items()}
-        self.added_to = table.label in selection.added
-        self.rows_now = connection.count(live)
-        self.differences = Differences(table, only_added=self.added_to)
+        self.replacement, self.table, self.live = replacement, replacement.table, replacement.live
+        self.connection, self.manifest, self.read_stored = connection, selection.manifest, read_stored
+        maps = selection.maps.get(self.table.label, {})
+        self.maps = {self.table.names.index(column): ids for column, ids in maps.items()}
+        self.rows_now = connection.count(self.live)
+        self.differences = Differences(self.table, only_added=replacement.way is Way.ADD)
 
     def run(self) -> Iterator[int]:
         """Compares; yields, now and then, how many more of the backup's rows are done."""
-        chunks = self.table.chunks
-        hashed = not self.maps and digests_compare(self.manifest, self.connection)
-        if hashed and self.connection.digest(self.live) == (self.table.rows, digest_of(self.table)):
-            yield self.table.rows
-            return
-        if self.table.collations != self.live.collations:
+        if not self.replacement.sorted_alike:
             yield from self._beside()
             return
-        wanted = ranges.differing(self.table, self.live, self.connection) if hashed else range(len(chunks))
-        yield sum(chunk.rows for chunk in chunks) - sum(chunks[number].rows for number in wanted)
-        chosen = None if len(wanted) == len(chunks) else wanted
+        numbers = self.replacement.ranges
+        if not numbers:
+            return
+        wanted = None if self.replacement.everywhere else numbers
         # Closed before anything else is asked of this connection, whatever goes wrong.
-        with closing(self.connection.pieces(self.live, ranges.borders(self.table), chosen)) as pieces:
-            for number, own in ranges.by_range(pieces, wanted):
-                self._compare(number, own)
-                yield chunks[number].rows
+        with closing(self.connection.pieces(self.live, ranges.borders(self.table), wanted)) as pieces:
+            for number, own in ranges.by_range(pieces, numbers):
+                backup = self._backup_rows(number)
+                self.differences.compare(backup, chain.from_iterable(orjson.loads(piece.body) for piece in own))
+                yield self.table.chunks[number].rows
 
     def result(self) -> TableChange:
-        found = self.differences
+        found, replacement = self.differences, self.replacement
         return TableChange(
             label=self.table.label,
             data_type=self.table.data_type,
             rows_in_backup=self.table.rows,
             rows_now=self.rows_now,
-            added_to=self.added_to,
+            way=replacement.way,
+            ranges=len(replacement.ranges),
+            of_ranges=len(self.table.chunks),
+            stored=replacement.stored,
             added=found.added,
             changed=found.changed,
             removed=found.removed,
@@ -136,25 +165,6 @@ class _Comparison:
             for backup, live in slices:
                 self.differences.compare(backup, iter(live))
                 yield len(backup)
-
-    def _compare(self, number: int, pieces: Iterator[Piece]) -> None:
-        """The chunk is only unpacked if the live rows' JSON isn't, byte for byte, what was backed up.
-
-        At most as many rows as the chunk has are held, however many are live.
-        """
-        chunk = self.table.chunks[number]
-        held: list[bytes] = []
-        rows = 0
-        for piece in pieces:
-            held.append(piece.body)
-            rows += piece.rows
-            if rows > chunk.rows:
-                break
-        if rows == chunk.rows and not self.maps and ranges.sha256_of(held) == chunk.sha256:
-            return
-        bodies = chain(held, (piece.body for piece in pieces))
-        live = chain.from_iterable(map(orjson.loads, bodies))
-        self.differences.compare(self._backup_rows(number), live)
 
     def _backup_rows(self, number: int) -> list[list[Any]]:
         """As they would be restored: with ids that mean something else here mapped."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -31,12 +31,16 @@ def stored_reader(vault: LocalVault, archives: Mapping[str, str]) -> ReadStored:
 
 
 def column_values(
-    table: Table, columns: Sequence[str], manifest: Manifest, read_stored: ReadStored
+    table: Table,
+    columns: Sequence[str],
+    manifest: Manifest,
+    read_stored: ReadStored,
+    numbers: Iterable[int] | None = None,
 ) -> Iterator[tuple[Any, ...]]:
-    """The backup's values of these columns; without NULLs, and with few repetitions."""
+    """The backup's values of these columns (in all chunks, or those ``numbers``); no NULLs, and few repetitions."""
     getters = [itemgetter(table.names.index(column)) for column in columns]
     seen: set[tuple[Any, ...]] = set()
-    for rows in chunks_of_rows(table, manifest, read_stored):
+    for rows in chunks_of_rows(table, manifest, read_stored, numbers):
         values = list(zip(*(map(getter, rows) for getter in getters), strict=True))
         try:
             fresh = set(values) - seen
@@ -53,9 +57,11 @@ def rows_of(table: Table, manifest: Manifest, read_stored: ReadStored) -> Iterat
         yield from rows
 
 
-def chunks_of_rows(table: Table, manifest: Manifest, read_stored: ReadStored) -> Iterator[list[list[Any]]]:
-    """The same, chunk by chunk."""
-    for index in range(len(table.chunks)):
+def chunks_of_rows(
+    table: Table, manifest: Manifest, read_stored: ReadStored, numbers: Iterable[int] | None = None
+) -> Iterator[list[list[Any]]]:
+    """The same, chunk by chunk: of all chunks, or of those ``numbers``."""
+    for index in range(len(table.chunks)) if numbers is None else numbers:
         yield chunk_rows(table, index, manifest, read_stored)
 
 

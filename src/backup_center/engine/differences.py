@@ -20,6 +20,7 @@ KINDS = (ADDED, CHANGED, REMOVED)
 EXAMPLES = 3  # of each kind, per table
 
 Row = list[Any]
+Pair = tuple[Row | None, Row | None]  # live, backup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +42,74 @@ class RowChange:
     fields: tuple[FieldChange, ...]
 
 
-class Differences:
-    """The differences of one table, collected range by range; only one chunk's rows are held at a time.
+class Pairing:
+    """Tells which live row each row of a backup meets, range by range; only one chunk's rows are held at a time.
 
     Where ``only_added``, rows of the backup whose key is there already leave the live row alone, and none is removed.
     """
 
     def __init__(self, table: Table, *, only_added: bool) -> None:
-        self._names = table.names
         self._positions = [table.names.index(name) for name in table.key]
         self._pick: Callable[[Row], Any] = itemgetter(*self._positions)
         self._only_added = only_added
+
+    def pairs(self, backup: list[Row], live: Iterator[Row]) -> Iterator[Pair]:
+        """What is not the same in one range, of the backup and live; each row with one of their keys is among them."""
+        if self._only_added:
+            waiting = self._by_key(backup)
+            for row in live:
+                waiting.pop(self._hashable(row), None)
+        else:
+            backup, live = _unequal(backup, live)
+            waiting = self._by_key(backup)
+            yield from self._match(waiting, live)
+        for rows in waiting.values():
+            for row in rows:
+                yield None, row
+
+    def key(self, row: Row) -> tuple[Any, ...]:
+        return tuple(row[position] for position in self._positions)
+
+    def _by_key(self, rows: Iterable[Row]) -> defaultdict[Hashable, list[Row]]:
+        found: defaultdict[Hashable, list[Row]] = defaultdict(list)
+        for row in rows:
+            found[self._hashable(row)].append(row)
+        return found
+
+    def _match(self, waiting: defaultdict[Hashable, list[Row]], live: Iterable[Row]) -> Iterator[Pair]:
+        """Takes out of ``waiting`` what has a live row of its key; a key that a model only claims may repeat."""
+        room = {key: len(rows) for key, rows in waiting.items()}
+        others: defaultdict[Hashable, list[Row]] = defaultdict(list)
+        for row in live:
+            key = self._hashable(row)
+            if key not in room:
+                yield row, None
+            elif not _take(waiting[key], row):
+                # More than the backup has of this key find no partner, whatever comes.
+                if len(others[key]) < room[key]:
+                    others[key].append(row)
+                else:
+                    yield row, None
+        for key, rows in others.items():
+            for row in rows:
+                yield row, waiting[key].pop(0) if waiting[key] else None
+
+    def _hashable(self, row: Row) -> Hashable:
+        key: Hashable = self._pick(row)  # of one column its value, of more a tuple
+        try:
+            hash(key)
+        except TypeError:  # a tagged value (a blob, an infinity) is a dict
+            parts = key if isinstance(key, tuple) else (key,)
+            return tuple(tuple(part.items()) if isinstance(part, dict) else part for part in parts)
+        return key
+
+
+class Differences:
+    """The differences of one table, counted, with a few examples of each kind."""
+
+    def __init__(self, table: Table, *, only_added: bool) -> None:
+        self._names = table.names
+        self._pairing = Pairing(table, only_added=only_added)
         self._counts: Counter[str] = Counter()
         self._examples: dict[str, list[RowChange]] = {kind: [] for kind in KINDS}
 
@@ -72,61 +130,14 @@ class Differences:
         return tuple(example for kind in KINDS for example in self._examples[kind])
 
     def compare(self, backup: list[Row], live: Iterator[Row]) -> None:
-        """The rows of one range, of the backup and live; every row with one of their keys must be among them."""
-        if self._only_added:
-            waiting = self._by_key(backup)
-            for row in live:
-                waiting.pop(self._key(row), None)
-        else:
-            backup, live = _unequal(backup, live)
-            waiting = self._by_key(backup)
-            self._match(waiting, live)
-        for rows in waiting.values():
-            for row in rows:
-                self._note(ADDED, None, row)
-
-    def _by_key(self, rows: Iterable[Row]) -> defaultdict[Hashable, list[Row]]:
-        found: defaultdict[Hashable, list[Row]] = defaultdict(list)
-        for row in rows:
-            found[self._key(row)].append(row)
-        return found
-
-    def _match(self, waiting: defaultdict[Hashable, list[Row]], live: Iterable[Row]) -> None:
-        """Takes out of ``waiting`` what has a live row of its key; a key that a model only claims may repeat."""
-        room = {key: len(rows) for key, rows in waiting.items()}
-        others: defaultdict[Hashable, list[Row]] = defaultdict(list)
-        for row in live:
-            key = self._key(row)
-            if key not in room:
-                self._note(REMOVED, row, None)
-            elif not _take(waiting[key], row):
-                # More than the backup has of this key find no partner, whatever comes.
-                if len(others[key]) < room[key]:
-                    others[key].append(row)
-                else:
-                    self._note(REMOVED, row, None)
-        for key, rows in others.items():
-            for row in rows:
-                if waiting[key]:
-                    self._note(CHANGED, row, waiting[key].pop(0))
-                else:
-                    self._note(REMOVED, row, None)
-
-    def _key(self, row: Row) -> Hashable:
-        key: Hashable = self._pick(row)  # of one column its value, of more a tuple
-        try:
-            hash(key)
-        except TypeError:  # a tagged value (a blob, an infinity) is a dict
-            parts = key if isinstance(key, tuple) else (key,)
-            return tuple(tuple(part.items()) if isinstance(part, dict) else part for part in parts)
-        return key
-
-    def _note(self, kind: str, old: Row | None, new: Row | None) -> None:
-        self._counts[kind] += 1
-        if len(self._examples[kind]) < EXAMPLES:
+        """As ``Pairing.pairs``."""
+        for old, new in self._pairing.pairs(backup, live):
+            kind = ADDED if old is None else REMOVED if new is None else CHANGED
+            self._counts[kind] += 1
             row = new if old is None else old
-            key = tuple(row[position] for position in self._positions) if row is not None else ()
-            self._examples[kind].append(RowChange(kind=kind, key=key, fields=tuple(self._fields(old, new))))
+            if row is not None and len(self._examples[kind]) < EXAMPLES:
+                fields = tuple(self._fields(old, new))
+                self._examples[kind].append(RowChange(kind=kind, key=self._pairing.key(row), fields=fields))
 
     def _fields(self, old: Row | None, new: Row | None) -> Iterator[FieldChange]:
         for index, name in enumerate(self._names):

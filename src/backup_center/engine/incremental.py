@@ -33,7 +33,8 @@ def scan(was: Table, live: LiveTable, parent: Manifest, connection: Connection) 
     By the database's own digests, where it has them; else every row is read, and compared byte for byte.
     """
     total = len(was.chunks)
-    wanted = ranges.differing(was, live, connection) if digests_compare(parent, connection) else range(total)
+    hashed = digests_compare(parent, connection)
+    wanted = ranges.differing(was, live, connection, hashed=True) if hashed else range(total)
     if not wanted:
         yield from was.chunks
         return
@@ -50,15 +51,9 @@ def scan(was: Table, live: LiveTable, parent: Manifest, connection: Connection) 
 
 
 def _as_it_is(chunk: Chunk, pieces: Iterator[Piece], keys: Sequence[int]) -> Iterator[Chunk | RawChunk]:
-    """One range: its chunk, if the rows make it up byte for byte. At most a chunk's rows and a piece are held."""
-    held: list[Piece] = []
-    rows = 0
-    for piece in pieces:
-        held.append(piece)
-        rows += piece.rows
-        if rows > chunk.rows:
-            break
-    if rows == chunk.rows and ranges.sha256_of(piece.body for piece in held) == chunk.sha256:
+    """One range: its chunk, if the rows make it up byte for byte."""
+    held = ranges.held(chunk, pieces)
+    if ranges.is_chunk(chunk, held):
         yield chunk
     else:
         yield from _cut(chain(held, pieces), keys)

@@ -1,13 +1,15 @@
-"""The key ranges of a manifest's table, held against the live one: what both comparing and borrowing are made of."""
+"""The key ranges of a manifest's table, held against the live one: what comparing, borrowing and rewinding share."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
+from .chunks import Chunk
 from .dialects.base import Connection, LiveTable, Piece
 from .manifest import Table
 
@@ -17,11 +19,34 @@ def borders(table: Table) -> Iterator[list[Any]]:
     return (chunk.upto for chunk in table.chunks if chunk.upto is not None)
 
 
-def differing(table: Table, live: LiveTable, connection: Connection) -> Collection[int]:
-    """The ranges that the database's digests show to differ. Only where digests mean the same as they did."""
-    found = connection.range_digests(live, borders(table))
-    theirs = [(chunk.rows, int(chunk.digest or 0)) for chunk in table.chunks]
-    return [number for number, expected in enumerate(theirs) if found.get(number, (0, 0)) != expected]
+def differing(table: Table, live: LiveTable, connection: Connection, *, hashed: bool) -> list[int]:
+    """The numbers of the ranges whose live rows are not the chunks'.
+
+    ``hashed``: by the database's digests, where they mean the same as they did; else every row is read, and compared.
+    """
+    if hashed:
+        found = connection.range_digests(live, borders(table))
+        theirs = [(chunk.rows, int(chunk.digest or 0)) for chunk in table.chunks]
+        return [number for number, expected in enumerate(theirs) if found.get(number, (0, 0)) != expected]
+    return list(_read_and_differing(table, live, connection, range(len(table.chunks))))
+
+
+def same(table: Table, live: LiveTable, connection: Connection, numbers: Collection[int]) -> bool:
+    """Whether the live rows of these ranges are, byte for byte, those of the chunks."""
+    return not any(True for _number in _read_and_differing(table, live, connection, numbers))
+
+
+def _read_and_differing(
+    table: Table, live: LiveTable, connection: Connection, numbers: Collection[int]
+) -> Iterator[int]:
+    if not numbers:
+        return
+    wanted = None if len(numbers) == len(table.chunks) else numbers
+    with closing(connection.pieces(live, borders(table), wanted)) as pieces:
+        for number, own in by_range(pieces, numbers):
+            chunk = table.chunks[number]
+            if not is_chunk(chunk, held(chunk, own)):
+                yield number
 
 
 def by_range(pieces: Iterable[Piece], numbers: Collection[int]) -> Iterator[tuple[int, Iterator[Piece]]]:
@@ -34,6 +59,24 @@ def by_range(pieces: Iterable[Piece], numbers: Collection[int]) -> Iterator[tupl
             following = next(groups, None)
         else:
             yield number, iter(())
+
+
+def held(chunk: Chunk, pieces: Iterator[Piece]) -> list[Piece]:
+    """The pieces of its range, or so many that they can't be the chunk: at most its rows and one more piece."""
+    found: list[Piece] = []
+    rows = 0
+    for piece in pieces:
+        found.append(piece)
+        rows += piece.rows
+        if rows > chunk.rows:
+            break
+    return found
+
+
+def is_chunk(chunk: Chunk, pieces: Collection[Piece]) -> bool:
+    """Whether these pieces make up the chunk, byte for byte."""
+    rows = sum(piece.rows for piece in pieces)
+    return rows == chunk.rows and sha256_of(piece.body for piece in pieces) == chunk.sha256
 
 
 def sha256_of(bodies: Iterable[bytes]) -> str:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from django.utils.translation import gettext as _
 
-from . import backup, chunks, compare, verify
+from . import backup, changes, chunks, compare, ranges, replacements, verify
 from .backup import BackupRequest, Progress
 from .chunks import Chunk, ReadStored
 from .codecs import CODECS
 from .compare import Plan
 from .contents import stored_reader
-from .dialects.base import Connection, LiveTable, Load
+from .dialects.base import Connection, Load
 from .errors import Damaged, ReferencesInTheWay
-from .manifest import Manifest, Sidecar, Table
-from .references import left_behind
+from .manifest import Manifest, Sidecar
+from .references import Nulling, broken_references, left_behind
+from .replacements import Replacement, Way
 from .selection import Selection, digest_of, digests_compare, match
 from .threads import partner
 from .vault import LocalVault
@@ -46,9 +47,12 @@ class RestoreRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreResult:
-    """Rows brought back per table label, and the safety backup's sidecar."""
+    """Per table label the rows that are as in the backup now (of a table only added to: that came), and the safety
+    backup's sidecar. ``written``: how many rows that took, in the tables that differed.
+    """
 
     rows: Mapping[str, int]
+    written: Mapping[str, int]
     safety: Sidecar | None
 
 
@@ -81,61 +85,114 @@ def _apply(request: RestoreRequest, connection: Connection, vault: LocalVault, p
     selection = request.selection
     with connection.exclusive(selection.specs):
         live = match(selection, connection)
-        # Rows that would be left behind are cheap to find now; that the restored rows find their parents, the database
-        # itself checks when they are in place.
-        if left_behind(selection, connection, live, read_stored):
-            raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."))
         safety = None
         if request.safety is not None:
             safety = backup.write(request.safety, connection, vault, partial(_phase, progress, "safety"))
-        rows = _replace(request, connection, live, read_stored, progress)
+        progress("compare", 0, 0)
+        found = replacements.find(selection, connection, live, safety.manifest if safety else None)
+        nulled = _mend_references(selection, connection, found, read_stored)
+        result = _Replacing(request, connection, found, nulled, read_stored, progress).run()
         dangling = connection.check_references(list(live.values()))
         if dangling:
             raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."), dangling)
         request.guard(connection)
-    return RestoreResult(rows=rows, safety=safety)
+    return replace(result, safety=safety)
 
 
 def _phase(progress: Progress, phase: str, _label: str, done: int, total: int) -> None:
     progress(phase, done, total)
 
 
-def _replace(
-    request: RestoreRequest,
-    connection: Connection,
-    live: Mapping[str, LiveTable],
-    read_stored: ReadStored,
-    progress: Progress,
-) -> dict[str, int]:
-    selection = request.selection
-    before = {label: connection.count(live[label]) for label in live if label in selection.added}
-    counter = _Counter(progress, sum(table.rows for table in selection.tables))
-    hashed = not digests_compare(selection.manifest, connection)
-    loaded = {
-        table.label: _Loaded(table, selection.manifest, read_stored, counter, hashed=hashed)
-        for table in selection.tables
-    }
-    loads = [
-        Load(
-            table=live[label],
-            rows=source.table.rows,
-            add=label in selection.added,
-            bodies=source,
-            maps=selection.maps.get(label, {}),
+def _mend_references(
+    selection: Selection, connection: Connection, found: Sequence[Replacement], read_stored: ReadStored
+) -> list[Nulling]:
+    """The references to be emptied. Raises ``ReferencesInTheWay`` where rows would be left behind.
+
+    That is cheap to find now; that the restored rows find their parents, the database itself checks when they are in
+    place, unless they are not even meant to.
+    """
+    look = broken_references if selection.set_null else left_behind
+    broken = look(selection, connection, found, read_stored)
+    if any(reference.nulling is None for reference in broken):
+        raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."))
+    return [reference.nulling for reference in broken if reference.nulling is not None]
+
+
+class _Replacing:
+    """One restore's writes: what differs is staged first, then all of it is put in place, and looked at again."""
+
+    def __init__(
+        self,
+        request: RestoreRequest,
+        connection: Connection,
+        found: Sequence[Replacement],
+        nulled: Sequence[Nulling],
+        read_stored: ReadStored,
+        progress: Progress,
+    ) -> None:
+        self.request, self.connection, self.read_stored, self.progress = request, connection, read_stored, progress
+        self.found, self.nulled = found, nulled
+        self.manifest, self.maps = request.selection.manifest, request.selection.maps
+        self.counter = _Counter(progress, sum(each.rows for each in found if each.way is not Way.ROWS))
+        self.hashed = not digests_compare(self.manifest, connection)
+        self.sources: dict[str, _Loaded] = {}
+
+    def run(self) -> RestoreResult:
+        added_to = [each for each in self.found if each.way is Way.ADD]
+        before = {each.table.label: self.connection.count(each.live) for each in added_to}
+        loads = self._loads()
+        with self.connection.replacing([*loads.values(), *self._only_nulled()]):
+            for each in self.found:
+                self._check(each)
+            for each in self.found:  # before anything else is given a number
+                self.connection.raise_sequences(each.live, each.table.sequences)
+            for nulling in self.nulled:
+                nulling.apply(self.connection)
+            self.request.after_load(self.connection)
+        added = {each.table.label: self.connection.count(each.live) - before[each.table.label] for each in added_to}
+        written = {label: load.staged.rows if load.staged else load.rows for label, load in loads.items()}
+        return RestoreResult(
+            rows={each.table.label: each.table.rows for each in self.found} | added,
+            written={**written, **added},
+            safety=None,
         )
-        for label, source in loaded.items()
-    ]
-    with connection.replacing(loads):
-        for load in loads:
-            progress("check", 0, counter.total)
-            _check(load, loaded[load.table.label], connection)
-        for table in selection.tables:  # before anything else is given a number
-            connection.raise_sequences(live[table.label], table.sequences)
-        request.after_load(connection)
-    return {
-        label: connection.count(live[label]) - before[label] if label in before else source.table.rows
-        for label, source in loaded.items()
-    }
+
+    def _loads(self) -> dict[str, Load]:
+        """Of the tables that differ at all."""
+        loads = {}
+        for number, each in enumerate(self.found):
+            label = each.table.label
+            if not each.ranges:
+                continue
+            if each.way is Way.ROWS:
+                staged = changes.stage(each, number, self.manifest, self.connection, self.read_stored)
+                loads[label] = each.load(staged=staged)
+            else:
+                source = _Loaded(each, self.manifest, self.read_stored, self.counter, hashed=self.hashed)
+                self.sources[label] = source
+                loads[label] = each.load(bodies=source, maps=self.maps.get(label, {}))
+        return loads
+
+    def _only_nulled(self) -> Iterator[Load]:
+        """Tables that only lose references: the host's triggers must not fire there either."""
+        loaded = {each.live.sql for each in self.found if each.ranges}
+        for table in {nulling.child.sql: nulling.child for nulling in self.nulled}.values():
+            if table.sql not in loaded:
+                yield Load(table=table, rows=0, add=True)
+
+    def _check(self, each: Replacement) -> None:
+        """What is in the table now is what the backup holds: the rows that differed, or all of a table loaded whole."""
+        if each.way is Way.ADD or each.table.label in self.maps or not each.ranges:
+            return  # rows of ours stand among others, or were changed on purpose, or nothing was done
+        self.progress("check", 0, self.counter.total)
+        if each.way is Way.ROWS:
+            right = ranges.same(each.table, each.live, self.connection, each.ranges)
+        else:
+            right = _is_loaded(each, self.sources[each.table.label], self.connection)
+        if not right:
+            raise Damaged(
+                _("%(table)s did not arrive as it was backed up; nothing was changed.") % {"table": each.table.label}
+            )
 
 
 class _Counter:
@@ -151,16 +208,20 @@ class _Loaded:
     """A table's chunks on their way into the database, unpacked ahead in a thread; ``hashed`` as they pass."""
 
     def __init__(
-        self, table: Table, manifest: Manifest, read_stored: ReadStored, counter: _Counter, *, hashed: bool
+        self, each: Replacement, manifest: Manifest, read_stored: ReadStored, counter: _Counter, *, hashed: bool
     ) -> None:
-        self.table, self.manifest, self.read_stored, self.counter = table, manifest, read_stored, counter
+        self.table, self.numbers = each.table, each.ranges
+        self.manifest, self.read_stored, self.counter = manifest, read_stored, counter
         self.hash = hashlib.sha256() if hashed else None
+        if each.way is Way.WHOLE:
+            self.numbers = range(len(each.table.chunks))
 
     def __iter__(self) -> Iterator[bytes]:
         pending: deque[tuple[int, Future[bytes]]] = deque()
         with partner("restore-unpack") as unpacker:
-            for index, chunk in enumerate(self.table.chunks):
-                pending.append((chunk.rows, unpacker.submit(self._read, index, chunk)))
+            for number in self.numbers:
+                chunk = self.table.chunks[number]
+                pending.append((chunk.rows, unpacker.submit(self._read, number, chunk)))
                 if len(pending) > AHEAD:
                     yield self._next(pending)
             while pending:
@@ -180,20 +241,14 @@ class _Loaded:
         return body
 
 
-def _check(load: Load, loaded: _Loaded, connection: Connection) -> None:
-    """What is in the table now is what the backup holds: by the database's digests, or by reading it all again."""
-    if load.add or load.maps:
-        return  # rows of ours stand among others, or were changed on purpose
-    table = loaded.table
+def _is_loaded(each: Replacement, loaded: _Loaded, connection: Connection) -> bool:
+    """By the database's digests, or by reading all of it again."""
     if loaded.hash is None:
-        right = connection.digest(load.table) == (table.rows, digest_of(table))
-    else:
-        again = hashlib.sha256()
-        for raw in connection.chunks(load.table):
-            _feed(again, raw.body)
-        right = again.digest() == loaded.hash.digest()
-    if not right:
-        raise Damaged(_("%(table)s did not arrive as it was backed up; nothing was changed.") % {"table": table.label})
+        return connection.digest(each.live) == (each.table.rows, digest_of(each.table))
+    again = hashlib.sha256()
+    for raw in connection.chunks(each.live):
+        _feed(again, raw.body)
+    return again.digest() == loaded.hash.digest()
 
 
 def _feed(digest: hashlib._Hash, body: bytes) -> None:

@@ -19,7 +19,8 @@ from .manifest import Manifest, Table
 class Selection:
     """Which of a manifest's tables a restore takes. ``known``: every table of the project, selected or not.
 
-    ``added`` are the labels that are only added to. ``maps``: per label and column, old ids to new ones.
+    ``added`` are the labels that are only added to. ``maps``: per label and column, old ids to new ones. ``set_null``:
+    references that would point to nothing are emptied where their columns allow it, also in the tables ``also``.
     """
 
     manifest: Manifest
@@ -27,6 +28,8 @@ class Selection:
     known: Sequence[TableSpec]
     added: frozenset[str] = frozenset()
     maps: Mapping[str, Mapping[str, Mapping[Any, Any]]] = field(default_factory=dict)
+    set_null: bool = False
+    also: Sequence[TableSpec] = ()
 
     @property
     def tables(self) -> list[Table]:
@@ -34,6 +37,11 @@ class Selection:
 
     @property
     def specs(self) -> list[TableSpec]:
+        """The tables that the restore may write to."""
+        return [spec for spec in self.known if spec in self.also or spec.label in self.labels]
+
+    @property
+    def own(self) -> list[TableSpec]:
         return [spec for spec in self.known if spec.label in self.labels]
 
 
@@ -45,7 +53,7 @@ def match(selection: Selection, connection: Connection) -> dict[str, LiveTable]:
             _("The backup is of %(theirs)s and the database is %(ours)s. Restoring across engines is not possible yet.")
             % {"theirs": vendor, "ours": connection.vendor}
         )
-    tables, missing = connection.describe(selection.specs)
+    tables, missing = connection.describe(selection.own)
     live = {table.label: table for table in tables}
     differences = [line for table in selection.tables for line in _differences(table, live.get(table.label), missing)]
     if differences:

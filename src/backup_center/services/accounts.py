@@ -15,6 +15,7 @@ from ..engine.contents import rows_of
 from ..engine.dialects.base import Connection, TableSpec
 from ..engine.manifest import Manifest, Table
 from ..engine.references import quote
+from ..engine.selection import Selection
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -28,37 +29,36 @@ Accounts = dict[str, tuple[str, dict[str, bool]]]
 
 
 def warnings(
-    manifest: Manifest,
-    labels: list[str],
-    connection: Connection,
-    read_stored: ReadStored,
-    user: AbstractBaseUser | None,
+    selection: Selection, connection: Connection, read_stored: ReadStored, user: AbstractBaseUser | None
 ) -> list[str]:
-    """One line for each thing to know about accounts before restoring these tables; empty if none changes."""
+    """One line for each thing to know about accounts before this restore; empty if none changes."""
+    manifest = selection.manifest
     label = _names_field().model._meta.label_lower
     table = manifest.table(label)
-    if table is None or label not in labels:
+    if table is None or label not in selection.labels:
         return []
     [spec] = [spec for spec in registry.table_specs(manifest.database["alias"]) if spec.label == label]
     then = dict(_in_backup(table, manifest, read_stored))
     now = dict(_live(table, connection, spec))
+    found = [(_("Accounts that come back: %(names)s."), [then[key][0] for key in then.keys() - now.keys()])]
     lines: list[str] = []
-    if user is not None:
-        lines += _about_actor(_stored_key(user, manifest), user.get_username(), now, then)
-    reappear = [then[key][0] for key in then.keys() - now.keys()]
-    vanish = [now[key][0] for key in now.keys() - then.keys()]
+    if label not in selection.added:
+        if user is not None:
+            lines += _about_actor(_stored_key(user, manifest), user.get_username(), now, then)
+        found += _changing(now, then)
+    return lines + [text % {"names": _listed(names)} for text, names in found if names]
+
+
+def _changing(now: Accounts, then: Accounts) -> list[tuple[str, list[str]]]:
+    """What happens to those that are there."""
     both = then.keys() & now.keys()
     gain = [then[key][0] for key in both if any(then[key][1][flag] > held for flag, held in now[key][1].items())]
     lose = [then[key][0] for key in both if any(then[key][1][flag] < held for flag, held in now[key][1].items())]
-    for names, text in (
-        (reappear, _("Accounts that come back: %(names)s.")),
-        (vanish, _("Accounts that vanish: %(names)s.")),
-        (gain, _("Accounts that gain rights: %(names)s.")),
-        (lose, _("Accounts that lose rights: %(names)s.")),
-    ):
-        if names:
-            lines.append(text % {"names": _listed(names)})
-    return lines
+    return [
+        (_("Accounts that vanish: %(names)s."), [now[key][0] for key in now.keys() - then.keys()]),
+        (_("Accounts that gain rights: %(names)s."), gain),
+        (_("Accounts that lose rights: %(names)s."), lose),
+    ]
 
 
 def _about_actor(key: str, name: str, now: Accounts, then: Accounts) -> Iterator[str]:

@@ -21,6 +21,7 @@ from ..models import BackupLog, BackupRecord
 from . import catalogue, cleanup, facts, interrupted, journal, lineage
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
+from .lineage import Lineage
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -70,7 +71,9 @@ class BackupService:
             lease.show_on(record)
             try:
                 signals.pre_backup.send(BackupService, record=record, user=user)
-                parent = _adopt(record, user) if backup_type == BackupRecord.Type.INCREMENTAL else None
+                parent = (
+                    adopt(record, lineage.find(record), user) if backup_type == BackupRecord.Type.INCREMENTAL else None
+                )
                 request = request_for(record, connection, parent=parent)
                 sidecar = backup.take(request, connection, catalogue.get_vault(), _reporting(lease, progress))
                 _settle_finished(record, sidecar, lease, user)
@@ -156,9 +159,8 @@ class BackupService:
         signals.post_delete.send_robust(BackupService, record=record, user=user)
 
 
-def _adopt(record: BackupRecord, user: AbstractBaseUser | None) -> Manifest | None:
-    """Find a parent, and register what may be borrowed before anything is: from now on nobody deletes it."""
-    found = lineage.find(record)
+def adopt(record: BackupRecord, found: Lineage, user: AbstractBaseUser | None) -> Manifest | None:
+    """Register what may be borrowed before anything is: from now on nobody deletes it."""
     if found.record is None:
         message = _("Everything is read afresh: %(reason)s.") % {"reason": found.reason.rstrip(".")}
         journal.write(BackupLog.Operation.BACKUP, BackupLog.Level.INFO, message, record=record, user=user)

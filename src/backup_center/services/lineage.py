@@ -27,19 +27,26 @@ class Lineage:
 
 
 def find(record: BackupRecord) -> Lineage:
-    """The latest good backup of the same database that holds these data types, if its archives can be lent."""
+    """The latest good backup of the same database that holds these data types, if its archives can be lent.
+
+    Not a safety backup: it holds what a restore replaced, and goes sooner than others.
+    """
     for candidate in _good(record):
         if set(record.data_types) <= set(candidate.data_types):
-            reason = _why_not(candidate)
-            if reason:
+            if reason := _why_too_old(candidate):
                 return Lineage(reason=reason)
             try:
-                sidecar = catalogue.open_sidecar(candidate, catalogue.get_vault())
-                reason = _why_not_lent(candidate, sidecar.manifest)
+                manifest = catalogue.open_sidecar(candidate, catalogue.get_vault()).manifest
             except BackupCenterError as error:
-                reason = str(error)
-            return Lineage(reason=reason) if reason else Lineage(manifest=sidecar.manifest, record=candidate)
+                return Lineage(reason=str(error))
+            return lending(candidate, manifest)
     return Lineage(reason=_("there is no good backup of these data types yet"))
+
+
+def lending(candidate: BackupRecord, manifest: Manifest) -> Lineage:
+    """This backup as a parent, whatever its age."""
+    reason = _why_not(candidate) or _why_not_lent(candidate, manifest)
+    return Lineage(reason=reason) if reason else Lineage(manifest=manifest, record=candidate)
 
 
 def lenders(record: BackupRecord) -> list[BackupRecord]:
@@ -66,7 +73,8 @@ def missing_lenders(record: BackupRecord) -> list[str]:
 
 def _good(record: BackupRecord) -> list[BackupRecord]:
     found = BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS, database=record.database)
-    return list(found.filter(sequence__lt=record.sequence).defer("contents", "progress")[:100])
+    found = found.exclude(trigger=BackupRecord.Trigger.SAFETY).filter(sequence__lt=record.sequence)
+    return list(found.defer("contents", "progress")[:100])
 
 
 def _why_not(candidate: BackupRecord) -> str:
@@ -82,8 +90,12 @@ def _why_not(candidate: BackupRecord) -> str:
             "name": candidate.backup_name,
             "count": len(candidate.needs),
         }
+    return ""
+
+
+def _why_too_old(candidate: BackupRecord) -> str:
     days = get_settings().full_every_days
-    if min(member.created_at for member in family) < timezone.now() - timedelta(days=days):
+    if min(member.created_at for member in [candidate, *lenders(candidate)]) < timezone.now() - timedelta(days=days):
         return _("the last full backup is older than %(days)d days") % {"days": days}
     return ""
 

@@ -18,15 +18,14 @@ from .. import registry, signals
 from ..engine import restore, verify
 from ..engine.compare import Plan
 from ..engine.contents import stored_reader
-from ..engine.dialects.base import Connection
-from ..engine.errors import Refused
-from ..engine.manifest import Sidecar
-from ..engine.restore import RestoreRequest, RestoreResult
+from ..engine.manifest import Manifest, Sidecar
+from ..engine.restore import RestoreResult
 from ..engine.selection import Selection
 from ..models import BackupLog, BackupRecord
-from . import accounts, backups, catalogue, durations, identities, interrupted, journal, masking
+from . import accounts, backups, catalogue, durations, interrupted, journal, lineage, masking, selecting
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
+from .selecting import Choice
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -42,6 +41,7 @@ class RestorePlan:
     ``refused``: why it would not be done, one line each; empty if it would.
     """
 
+    choice: Choice
     data_types: tuple[str, ...]
     plan: Plan
     warnings: tuple[str, ...]
@@ -73,26 +73,29 @@ class RestoreService:
         data_types: Sequence[str] | None = None,
         user: AbstractBaseUser | None = None,
         *,
+        models: Sequence[str] | None = None,
+        mode: str = selecting.REPLACE,
+        set_null: bool = False,
         progress: Progress | None = None,
     ) -> RestorePlan:
-        """What restoring these data types (all, if none are named) would change. Nothing is touched."""
+        """What restoring this choice (see ``Choice``) would change. Nothing is touched."""
+        choice = Choice(data_types=data_types, models=models, mode=mode, set_null=set_null)
         vault = catalogue.get_vault()
         sidecar = _sidecar(backup_record)
-        chosen = _chosen_types(sidecar, data_types)
+        choice.labels(sidecar.manifest)  # what is not there is refused before anything is read
         archives = catalogue.archives_of(sidecar)
         verify.require_whole(vault, sidecar, archives)
-        read_stored = stored_reader(vault, archives)
         with engine_connection(backup_record.database) as connection:
-            request = _request(backup_record, sidecar, chosen, connection)
+            request = selecting.request_for(sidecar, choice, connection)
             plan = restore.preview(request, connection, vault, progress or _nobody_looks)
-            labels = list(request.selection.labels)
-            warnings = accounts.warnings(sidecar.manifest, labels, connection, read_stored, user)
-        rows = sum(table.added if table.added_to else table.rows_in_backup for table in plan.tables)
+            warnings = accounts.warnings(request.selection, connection, stored_reader(vault, archives), user)
+        written, looked_at = (sum(getattr(table, name) for table in plan.tables) for name in ("written", "rows_now"))
         return RestorePlan(
-            data_types=tuple(chosen),
+            choice=choice,
+            data_types=tuple(_types_of(sidecar, request.selection.labels)),
             plan=masking.mask(plan),
             warnings=tuple(warnings),
-            seconds=durations.restore_seconds(backup_record.database, rows),
+            seconds=durations.restore_seconds(backup_record.database, written, looked_at),
         )
 
     def restore_from_backup(
@@ -101,21 +104,25 @@ class RestoreService:
         user: AbstractBaseUser | None = None,
         *,
         data_types: Sequence[str] | None = None,
+        models: Sequence[str] | None = None,
+        mode: str = selecting.REPLACE,
+        set_null: bool = False,
         safety_backup: bool = True,
         progress: Progress | None = None,
     ) -> dict[str, int]:
-        """Put the rows of these data types (all, if none are named) back: everything, or nothing.
+        """Put the rows of this choice (see ``Choice``) back: everything, or nothing. Only what differs is written.
 
         Before anything changes, what will be replaced is backed up (``safety_backup``), under the locks of the restore.
-        Returns the number of rows brought back per data type, by its statistics name: ``{"shops": 100, …}``.
+        Returns, per data type by its statistics name, how many rows are as in the backup now: ``{"shops": 100, …}``.
         """
+        choice = Choice(data_types=data_types, models=models, mode=mode, set_null=set_null)
         refuse_inside_transaction(home_alias(), backup_record.database)
         # Being Busy is not logged: whoever has the lease may keep the whole database locked.
         with hold(interrupted.RESTORE) as lease:
             try:
                 interrupted.settle(lease)
                 signals.pre_restore.send(RestoreService, record=backup_record, user=user)
-                statistics = _Restore(backup_record, data_types, user, lease, progress).run(safety_backup)
+                statistics = _Restore(backup_record, choice, user, lease, progress).run(safety_backup)
             except BaseException as error:
                 _log_failure(backup_record, error, user)
                 signals.post_restore.send_robust(
@@ -134,26 +141,28 @@ class _Restore:
     def __init__(
         self,
         record: BackupRecord,
-        data_types: Sequence[str] | None,
+        choice: Choice,
         user: AbstractBaseUser | None,
         lease: Lease,
         progress: Progress | None,
     ) -> None:
-        self.record, self.user, self.lease, self.progress = record, user, lease, progress
+        self.record, self.choice, self.user, self.lease, self.progress = record, choice, user, lease, progress
         self.started = time.monotonic()
         self.sidecar = _sidecar(record)
-        self.chosen = _chosen_types(self.sidecar, data_types)
+        self.chosen = _types_of(self.sidecar, choice.labels(self.sidecar.manifest))
 
     def run(self, safety_backup: bool) -> dict[str, int]:
         alias = self.record.database
         self.lease.remember(record=self.record.pk, database=alias, data_types=self.chosen)
         with engine_connection(alias) as connection:
-            request = _request(self.record, self.sidecar, self.chosen, connection)
+            request = selecting.request_for(self.sidecar, self.choice, connection)
             request = replace(request, guard=partial(self.lease.guard, alias=alias))
-            safety = self._begin_safety() if safety_backup else None
+            safety = None
+            if safety_backup:
+                safety, parent = self._begin_safety(request.selection)
             try:
                 if safety is not None:
-                    ordered = backups.request_for(safety, connection, request.selection.specs)
+                    ordered = backups.request_for(safety, connection, request.selection.specs, parent)
                     request = replace(request, safety=ordered)
                 result = restore.apply(request, connection, catalogue.get_vault(), self._report)
             except BaseException as error:
@@ -164,16 +173,19 @@ class _Restore:
             catalogue.finish(safety, result.safety)
         return self._settle(result)
 
-    def _begin_safety(self) -> BackupRecord:
-        return catalogue.begin(
+    def _begin_safety(self, selection: Selection) -> tuple[BackupRecord, Manifest | None]:
+        """It borrows from the backup that is restored: then it holds only what differs, which is what will go."""
+        found = lineage.lending(self.record, self.sidecar.manifest)
+        safety = catalogue.begin(
             self.lease,
-            backup_type=BackupRecord.Type.FULL,
-            data_types=self.chosen,
+            backup_type=BackupRecord.Type.INCREMENTAL if found.record else BackupRecord.Type.FULL,
+            data_types=list(dict.fromkeys(spec.data_type for spec in selection.specs)),
             database=self.record.database,
             trigger=SAFETY,
             user=self.user,
             description=_("Taken before %(name)s was restored.") % {"name": self.record.backup_name},
         )
+        return safety, backups.adopt(safety, found, self.user)
 
     def _settle_safety(self, safety: BackupRecord, error: BaseException) -> None:
         """The restore failed. A safety backup that was complete by then is a good backup like any other."""
@@ -203,7 +215,7 @@ class _Restore:
         return statistics
 
     def _log(self, statistics: Mapping[str, int], result: RestoreResult) -> None:
-        rows = sum(result.rows.values())
+        rows = sum(result.written.values())
         journal.write(
             BackupLog.Operation.RESTORE,
             BackupLog.Level.SUCCESS,
@@ -211,11 +223,17 @@ class _Restore:
             record=self.record,
             user=self.user,
             data_types=self.chosen,
+            **self._details(),
             statistics=dict(statistics),
             safety_backup=result.safety.manifest.name if result.safety else None,
             rows=rows,
             seconds=round(time.monotonic() - self.started, 1),
         )
+
+    def _details(self) -> dict[str, Any]:
+        """What was chosen beyond data types."""
+        choice = {"models": self.choice.models, "mode": self.choice.mode, "set_null": self.choice.set_null}
+        return {name: value for name, value in choice.items() if value and value != selecting.REPLACE}
 
     def _clear_cache(self, alias: str) -> None:
         try:
@@ -244,39 +262,10 @@ def _sidecar(record: BackupRecord) -> Sidecar:
     return catalogue.open_sidecar(record, catalogue.get_vault())
 
 
-def _chosen_types(sidecar: Sidecar, names: Sequence[str] | None) -> list[str]:
-    there = list(sidecar.manifest.data_types)
-    chosen = there if names is None else list(dict.fromkeys(names))
-    unknown = [name for name in chosen if name not in there]
-    if unknown or not chosen:
-        raise Refused(
-            _("The backup does not have the data type %(unknown)s; it has: %(known)s.")
-            % {"unknown": ", ".join(unknown) or "–", "known": ", ".join(there)}
-        )
-    return chosen
-
-
-def _request(record: BackupRecord, sidecar: Sidecar, chosen: list[str], connection: Connection) -> RestoreRequest:
-    manifest = sidecar.manifest
-    known = registry.table_specs(record.database)
-    here = {spec.label for spec in known}
-    labels = [table.label for table in manifest.of_types(chosen)]
-    add = {name for name, found in registry.data_types().items() if found.mode == registry.ADD}
-    added = frozenset(table.label for table in manifest.tables if table.data_type in add and table.label in labels)
-    usable = [label for label in labels if label in here]
-    selection = Selection(
-        manifest=manifest,
-        labels=labels,
-        known=known,
-        added=added,
-        maps=identities.maps(manifest, usable, connection),
-    )
-    after_load: Callable[[Connection], None] = lambda connection: None  # noqa: E731
-    if identities.CONTENT_TYPE in labels:
-        after_load = partial(identities.add_missing, before=identities.snapshot(connection))
-    return RestoreRequest(
-        sidecar=sidecar, selection=selection, archives=catalogue.archives_of(sidecar), after_load=after_load
-    )
+def _types_of(sidecar: Sidecar, labels: Sequence[str]) -> list[str]:
+    """The data types that these tables are of, in the manifest's order."""
+    found = {table.data_type for table in sidecar.manifest.tables if table.label in labels}
+    return [name for name in sidecar.manifest.data_types if name in found]
 
 
 def _statistics(rows: Mapping[str, int]) -> dict[str, int]:

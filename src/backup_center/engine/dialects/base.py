@@ -15,6 +15,10 @@ CHUNK_BYTES = 128 * 1024
 WHOLE_LOAD_ROWS = 50_000
 
 
+def is_large(rows: int) -> bool:
+    return rows > WHOLE_LOAD_ROWS
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """A stored column. ``type`` is the database's own word; ``field`` Django's internal type where a model knows it."""
@@ -38,13 +42,17 @@ class TableSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveTable:
-    """A table as the database has it now. ``sql`` is its quoted, qualified name."""
+    """A table as the database has it now. ``sql`` is its quoted, qualified name.
+
+    ``keyed``: the key is the database's own primary key, so it neither repeats nor is NULL, and finds rows quickly.
+    """
 
     label: str
     table: str
     sql: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    keyed: bool
     collations: Mapping[str, str] = field(default_factory=dict)
     extra: Any = None  # what its own dialect keeps of it
 
@@ -88,14 +96,52 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRange:
+    """Keys above ``after`` up to ``upto``, as they stand in a manifest; ``None``: without that end."""
+
+    after: Sequence[Any] | None
+    upto: Sequence[Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """Changes of one table that wait in temporary tables: keys of rows that go, rows that come.
+
+    All rows in the ranges ``emptied`` go too. ``rows``: how many come.
+    """
+
+    gone: str
+    come: str
+    rows: int
+    emptied: tuple[KeyRange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """A table to be loaded. ``add`` only brings rows whose key is not there; otherwise they replace what is there."""
+    """What is done to one table: ``staged`` changes, or else ``bodies`` (chunks' JSON, read once) are loaded.
+
+    ``add`` only brings rows whose key is not there; otherwise the rows of ``bodies`` replace all that are there.
+    """
 
     table: LiveTable
     rows: int
-    add: bool
-    bodies: Iterable[bytes]  # chunks' JSON, read once
+    add: bool = False
+    bodies: Iterable[bytes] = ()
     maps: Mapping[str, Mapping[Any, Any]] = field(default_factory=dict)  # column → old id → new id
+    staged: Staged | None = None
+
+    @property
+    def empties(self) -> bool:
+        """The table is emptied first."""
+        return not self.add and self.staged is None
+
+
+def key_range(borders: Sequence[Sequence[Any]], first: int, last: int) -> KeyRange:
+    """From the range ``first`` to the range ``last`` of those that the borders divide a table into."""
+    return KeyRange(
+        after=borders[first - 1] if first else None,
+        upto=borders[last] if last < len(borders) else None,
+    )
 
 
 class Connection(ABC):
@@ -143,7 +189,7 @@ class Connection(ABC):
         """The rows of the key ranges that ``borders`` (the last keys of all ranges but the last) divide the table into.
 
         In the database's own order, whatever the keys' types and collations; NULLs are where it sorts them. ``wanted``:
-        the numbers of the ranges to read, from 0; all without it.
+        the numbers of the ranges to read, in order, from 0; all without it.
         """
 
     @abstractmethod
@@ -179,7 +225,15 @@ class Connection(ABC):
 
     @abstractmethod
     def stage(self, name: str, like: LiveTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Fill a temporary table ``name`` (columns ``c0``, ``c1`` …, typed like ``columns``) with chunk values."""
+        """Make a temporary table ``name`` (columns ``c0``, ``c1`` …, typed like ``columns``) of chunk values."""
+
+    @abstractmethod
+    def stage_more(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """More rows into a table that ``stage`` made of these columns."""
+
+    @abstractmethod
+    def within(self, table: LiveTable, part: KeyRange) -> tuple[str, Sequence[Any]]:
+        """SQL for "the key lies in this range", as the database sorts, and its parameters. Only for keyed tables."""
 
     # Replacing
 
@@ -195,7 +249,7 @@ class Connection(ABC):
     def replacing(self, loads: Sequence[Load]) -> AbstractContextManager[None]:
         """Put the rows in place, then run the block, then mend what was taken down (indexes, keys, triggers).
 
-        A table that a load doesn't ``add`` to is emptied first. The host's triggers don't fire.
+        All that goes is gone before anything comes. The host's triggers don't fire.
         """
 
     @abstractmethod

@@ -9,10 +9,14 @@ from django.utils.translation import gettext as _
 
 from ..base import Column, TableSpec
 
-# Tables by their names as Django quotes them: oid, kind, name, whether we own it, whether row security hides rows.
+# Tables by their names as Django quotes them: oid, kind, name, whether we own it, whether row security hides rows, how
+# many rows there may be, the primary key.
 RELATIONS = """
 SELECT asked.name, c.oid::int8, c.relkind::text, quote_ident(n.nspname) || '.' || quote_ident(c.relname),
-       pg_has_role(c.relowner, 'USAGE'), c.relrowsecurity AND row_security_active(c.oid), c.reltuples::int8
+       pg_has_role(c.relowner, 'USAGE'), c.relrowsecurity AND row_security_active(c.oid), c.reltuples::int8,
+       array(SELECT a.attname::text FROM pg_index i
+             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+             WHERE i.indrelid = c.oid AND i.indisprimary)
 FROM unnest(%s::text[]) AS asked(name)
 JOIN pg_class c ON c.oid = to_regclass(asked.name)
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -105,7 +109,7 @@ JOIN pg_class c ON c.oid = t.relation
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE t.enabled <> 'D'
   AND (t.relation = ANY (%s)
-       OR t.relation IN (SELECT p.relid FROM unnest(%s) AS u(o), pg_partition_tree(o::oid::regclass) p))
+       OR t.relation IN (SELECT p.relid FROM unnest(%s::int8[]) AS u(o), pg_partition_tree(o::oid::regclass) p))
 ORDER BY 1, 2, 3
 """
 

@@ -13,7 +13,7 @@ import psycopg
 from django.utils.translation import gettext as _
 
 from ...errors import DatabaseFailed, NotExact, ReferencesInTheWay, Refused, SchemaDiffers
-from ..base import Connection, ForeignKey, LiveTable, Load, Piece, RawChunk, TableSpec
+from ..base import Connection, ForeignKey, KeyRange, LiveTable, Load, Piece, RawChunk, TableSpec
 from . import catalog, reading, replacing
 
 # One meaning for every value's text, whatever the role or the database have set; no limits but our own.
@@ -83,7 +83,7 @@ class PostgresConnection(Connection):
             if name not in relations:
                 missing[spec.label] = _("the database has no such table")
                 continue
-            oid, kind, sql, owned, hidden, estimate = relations[name]
+            oid, kind, sql, owned, hidden, estimate, primary = relations[name]
             if reason := catalog.why_not_plain(kind):
                 missing[spec.label] = reason
                 continue
@@ -94,7 +94,7 @@ class PostgresConnection(Connection):
             tables.append(
                 LiveTable(
                     label=spec.label, table=spec.table, sql=sql, columns=found, key=spec.key,
-                    collations=collations, extra=extra,
+                    keyed=set(primary) == set(spec.key), collations=collations, extra=extra,
                 )
             )  # fmt: skip
         return tables, missing
@@ -121,9 +121,10 @@ class PostgresConnection(Connection):
     def pieces(
         self, table: LiveTable, borders: Iterable[Sequence[Any]], wanted: Collection[int] | None = None
     ) -> Generator[Piece, None, None]:
-        self.stage(reading.BORDERS, table, table.key, borders)
+        ends = list(borders)
+        self.stage(reading.BORDERS, table, table.key, ends)
         with _reading_clearly(table):
-            yield from reading.read_pieces(self._session, table, wanted)
+            yield from reading.read_pieces(self._session, table, wanted, len(ends))
 
     def beside(
         self, table: LiveTable, rows: Iterable[Sequence[Any]]
@@ -163,7 +164,19 @@ class PostgresConnection(Connection):
         listed = ", ".join(f"{catalog.quote(column)} AS c{index}" for index, column in enumerate(columns))
         self.execute(f"DROP TABLE IF EXISTS pg_temp.{name}")
         self.execute(f"CREATE TEMP TABLE {name} ON COMMIT DROP AS SELECT {listed} FROM ONLY {like.sql} WITH NO DATA")
-        self.copy_in(f"COPY pg_temp.{name} FROM STDIN", rows)
+        self.stage_more(name, columns, rows)
+
+    def stage_more(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        with (
+            failing_clearly(),
+            self._session.cursor() as cursor,
+            cursor.copy(f"COPY pg_temp.{name} FROM STDIN") as copy,
+        ):
+            for row in rows:
+                copy.write_row(row)
+
+    def within(self, table: LiveTable, part: KeyRange) -> tuple[str, Sequence[Any]]:
+        return reading.within(self._session, table, part), ()
 
     # Replacing
 
@@ -196,11 +209,6 @@ class PostgresConnection(Connection):
                     " WHERE last_value < %s OR (last_value = %s AND NOT is_called)",
                     [sequence, *[min(floor, most)] * 3],
                 )
-
-    def copy_in(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        with failing_clearly(), self._session.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(row)
 
     def load_bodies(self, statement: str, load: Load) -> None:
         """COPY a load's chunks in; ids that mean something else here are mapped on the way."""

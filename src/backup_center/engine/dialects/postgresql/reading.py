@@ -18,9 +18,9 @@ from typing import Any
 
 import orjson
 import psycopg
-from psycopg import pq
+from psycopg import pq, sql
 
-from ..base import CHUNK_BYTES, CHUNK_ROWS, LiveTable, Piece, RawChunk
+from ..base import CHUNK_BYTES, CHUNK_ROWS, KeyRange, LiveTable, Piece, RawChunk
 from .catalog import Relation, quote
 
 DIGEST = "backup_center_digest"
@@ -40,17 +40,56 @@ def copy_statement(table: LiveTable) -> str:
     return f"COPY ({rows}) TO STDOUT (FORMAT csv, FORCE_QUOTE ({columns}), ESCAPE '\\', NULL 'null')"
 
 
-def pieces_statement(table: LiveTable, wanted: Collection[int] | None) -> str:
-    """The number of the row's range, its digest and everything else, in key order."""
-    names = [quote(name) for name in table.names]
-    columns = [*names, f"{row_digest(table)} AS {DIGEST}"]
-    listed = ", ".join(names)
+def pieces_statements(table: LiveTable, wanted: Collection[int] | None, last: int) -> list[str]:
+    """The number of the row's range, its digest and everything else, in key order; ``last``: the number of the last.
+
+    Some ranges of a table with an index on its key are looked up; otherwise all of its rows are numbered.
+    """
+    if wanted is not None and table.keyed:
+        order = ", ".join([RANGE, *(quote(name) for name in table.key)])
+        return [_pieces(table, source, order) for source in _looked_up(table, wanted, last)]
     chosen = f"NOT {BORDER}"
     if wanted is not None:
-        chosen += f" AND {RANGE} = ANY ('{{{','.join(map(str, wanted))}}}'::int8[])"
-    numbered = _numbered(table, columns, wanted)
-    rows = f"SELECT {RANGE}, {DIGEST}, {listed} FROM ({numbered}) r WHERE {chosen} ORDER BY {_order(table)}"
+        chosen += f" AND {RANGE} = ANY ({_array(wanted)})"
+    return [_pieces(table, f"SELECT * FROM ({_numbered(table, _with_digest(table))}) r WHERE {chosen}", _order(table))]
+
+
+def _pieces(table: LiveTable, source: str, order: str) -> str:
+    listed = ", ".join(quote(name) for name in table.names)
+    rows = f"SELECT {RANGE}, {DIGEST}, {listed} FROM ({source}) p ORDER BY {order}"
     return f"COPY ({rows}) TO STDOUT (FORMAT csv, FORCE_QUOTE ({listed}), ESCAPE '\\', NULL 'null')"
+
+
+def _looked_up(table: LiveTable, wanted: Collection[int], last: int) -> Iterator[str]:
+    """The first range, those between two borders, the last: each reads just its rows."""
+    columns = ", ".join(_with_digest(table))
+    key = f"({', '.join(quote(name) for name in table.key)})"
+    ends = [f"c{index}" for index in range(len(table.key))]
+    listed = ", ".join(ends)
+    numbered = f"SELECT *, row_number() OVER (ORDER BY {listed}) - 1 AS n FROM pg_temp.{BORDERS}"
+    below, above = (f"({', '.join(f'{side}.{end}' for end in ends)})" for side in ("b", "a"))
+    one = f"SELECT {columns}, %d AS {RANGE} FROM {from_clause(table)} WHERE %s"
+    if 0 in wanted:
+        first = f"{key} <= (SELECT {listed} FROM pg_temp.{BORDERS} ORDER BY {listed} LIMIT 1)" if last else "true"
+        yield one % (0, first)
+    if between := [number for number in wanted if 0 < number < last]:
+        yield (
+            f"WITH n AS MATERIALIZED ({numbered}) SELECT r.*, a.n AS {RANGE} FROM n b JOIN n a ON a.n = b.n + 1,"
+            f" LATERAL (SELECT {columns} FROM {from_clause(table)} WHERE {key} > {below} AND {key} <= {above}) r"
+            f" WHERE a.n = ANY ({_array(between)})"
+        )
+    if last and last in wanted:
+        descending = ", ".join(f"{end} DESC" for end in ends)
+        border = f"(SELECT {listed} FROM pg_temp.{BORDERS} ORDER BY {descending} LIMIT 1)"
+        yield one % (last, f"{key} > {border}")
+
+
+def _array(numbers: Collection[int]) -> str:
+    return f"'{{{','.join(map(str, numbers))}}}'::int8[]"
+
+
+def _with_digest(table: LiveTable) -> list[str]:
+    return [*(quote(name) for name in table.names), f"{row_digest(table)} AS {DIGEST}"]
 
 
 def range_digests(table: LiveTable) -> str:
@@ -61,9 +100,9 @@ def range_digests(table: LiveTable) -> str:
     )
 
 
-def _numbered(table: LiveTable, columns: list[str], wanted: Collection[int] | None = None) -> str:
-    """Rows, and perhaps borders, each with the number of its range; rows outside of ``wanted`` may be missing."""
-    return _counted(table, columns, wanted) if _has_whole_numbers_for_keys(table) else _merged(table, columns)
+def _numbered(table: LiveTable, columns: list[str]) -> str:
+    """Rows, and perhaps borders, each with the number of its range."""
+    return _counted(table, columns) if _has_whole_numbers_for_keys(table) else _merged(table, columns)
 
 
 def _has_whole_numbers_for_keys(table: LiveTable) -> bool:
@@ -71,25 +110,13 @@ def _has_whole_numbers_for_keys(table: LiveTable) -> bool:
     return len(keys) == 1 and keys[0].type in {"smallint", "integer", "bigint"} and not keys[0].null
 
 
-def _counted(table: LiveTable, columns: list[str], wanted: Collection[int] | None) -> str:
+def _counted(table: LiveTable, columns: list[str]) -> str:
     """How many borders lie below a whole number is found without any order: nothing is merged, nothing sorted."""
     [key] = map(quote, table.key)
     # One more than each border: a row with a border's key belongs before it.
     borders = f"(SELECT array_agg(c0::int8 + 1 ORDER BY c0) FROM pg_temp.{BORDERS})"
-    # As int8, like the list that it is looked up in: values of two types would be compared one after the other.
     number = f"coalesce(width_bucket({key}::int8, {borders}), 0)::int8"
-    bounds = []
-    if wanted:
-        first, last = min(wanted), max(wanted)
-        if first:
-            bounds.append(f"{key} > {_border(first - 1)}")
-        bounds.append(f"{key} <= coalesce({_border(last)}, {key})")
-    where = f" WHERE {' AND '.join(bounds)}" if bounds else ""
-    return f"SELECT {', '.join(columns)}, false AS {BORDER}, {number} AS {RANGE} FROM {from_clause(table)}{where}"
-
-
-def _border(number: int) -> str:
-    return f"(SELECT c0 FROM pg_temp.{BORDERS} ORDER BY c0 OFFSET {number} LIMIT 1)"
+    return f"SELECT {', '.join(columns)}, false AS {BORDER}, {number} AS {RANGE} FROM {from_clause(table)}"
 
 
 def _merged(table: LiveTable, columns: list[str]) -> str:
@@ -130,14 +157,25 @@ def row_digest(table: LiveTable) -> str:
     return f"hash_record_extended(ROW({', '.join(relation.digested[name] for name in table.names)}), 0)"
 
 
+def within(connection: psycopg.Connection, table: LiveTable, part: KeyRange) -> str:
+    """The condition for a key range; a range's ends are literals, so that names with a % stay what they are."""
+    key = ", ".join(quote(name) for name in table.key)
+    parts = [
+        f"({key}) {sign} ({', '.join(sql.Literal(value).as_string(connection) for value in end)})"
+        for sign, end in ((">", part.after), ("<=", part.upto))
+        if end is not None
+    ]
+    return " AND ".join(parts) or "true"
+
+
 def from_clause(table: LiveTable) -> str:
     relation: Relation = table.extra
     return named(table.sql, relation.kind)
 
 
-def named(sql: str, kind: str) -> str:
+def named(table: str, kind: str) -> str:
     """A partitioned table means its partitions; a plain one never means the tables that inherit from it."""
-    return sql if kind == "p" else f"ONLY {sql}"
+    return table if kind == "p" else f"ONLY {table}"
 
 
 def read_chunks(connection: psycopg.Connection, table: LiveTable) -> Iterator[RawChunk]:
@@ -176,18 +214,21 @@ def _slices(session: pq.abc.PGconn, keys: list[int]) -> Iterator[list[bytes]]:
         yield pending
 
 
-def read_pieces(connection: psycopg.Connection, table: LiveTable, wanted: Collection[int] | None) -> Iterator[Piece]:
+def read_pieces(
+    connection: psycopg.Connection, table: LiveTable, wanted: Collection[int] | None, last: int
+) -> Iterator[Piece]:
     """``BORDERS`` is filled already."""
-    with _copying(connection, pieces_statement(table, wanted)) as session:
-        for lines in _batches(session):
-            for number, own in groupby((line.partition(b",") for line in lines), itemgetter(0)):
-                rows = [rest.partition(b",") for _number, _comma, rest in own]
-                yield Piece(
-                    range=int(number),
-                    body=to_json([values for _digest, _comma, values in rows]),
-                    rows=len(rows),
-                    digest=sum([int(digest) for digest, _comma, _values in rows]),
-                )
+    for statement in pieces_statements(table, wanted, last):
+        with _copying(connection, statement) as session:
+            for lines in _batches(session):
+                for number, own in groupby((line.partition(b",") for line in lines), itemgetter(0)):
+                    rows = [rest.partition(b",") for _number, _comma, rest in own]
+                    yield Piece(
+                        range=int(number),
+                        body=to_json([values for _digest, _comma, values in rows]),
+                        rows=len(rows),
+                        digest=sum([int(digest) for digest, _comma, _values in rows]),
+                    )
 
 
 def _end_of_chunk(lines: list[bytes], following: bytes, keys: list[int]) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 
 from ...errors import Refused
-from ..base import WHOLE_LOAD_ROWS, ForeignKey, LiveTable, Load
+from ..base import ForeignKey, LiveTable, Load, Staged, is_large
 from . import catalog, reading
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def constraints(connection: PostgresConnection, tables: Sequence[LiveTable]) -> 
 
 def loaded_whole(load: Load) -> bool:
     relation: catalog.Relation = load.table.extra
-    large = max(load.rows, relation.estimate) > WHOLE_LOAD_ROWS
-    return large and relation.owned and relation.kind == "r" and not load.add
+    large = is_large(max(load.rows, relation.estimate))
+    return large and relation.owned and relation.kind == "r" and load.empties
 
 
 def taken_down(connection: PostgresConnection, loads: Sequence[Load]) -> list[Constraint]:
@@ -118,24 +118,38 @@ def _empty(connection: PostgresConnection, loads: Sequence[Load], whole: Sequenc
     if whole:
         connection.execute("TRUNCATE " + ", ".join(f"ONLY {load.table.sql}" for load in whole))
     for load in loads:
-        if load not in whole and not load.add:
+        if load.staged is not None:
+            _take_away(connection, load.table, load.staged)
+        elif load not in whole and load.empties:
             connection.execute(f"DELETE FROM {reading.from_clause(load.table)}")
+
+
+def _take_away(connection: PostgresConnection, table: LiveTable, staged: Staged) -> None:
+    key = [catalog.quote(name) for name in table.key]
+    same_key = " AND ".join(f"t.{name} = g.c{index}" for index, name in enumerate(key))
+    connection.execute(f"ANALYZE pg_temp.{staged.gone}")
+    connection.execute(f"DELETE FROM {reading.from_clause(table)} t USING pg_temp.{staged.gone} g WHERE {same_key}")
+    for emptied in staged.emptied:
+        where, params = connection.within(table, emptied)
+        connection.execute(f"DELETE FROM {reading.from_clause(table)} WHERE {where}", params)
 
 
 def _load(connection: PostgresConnection, load: Load) -> None:
     columns = ", ".join(catalog.quote(name) for name in load.table.names)
-    if not load.add:
+    if load.empties:
         connection.load_bodies(f"COPY {load.table.sql} ({columns}) FROM STDIN", load)
         return
-    connection.stage(STAGED, load.table, load.table.names, [])
-    connection.load_bodies(f"COPY pg_temp.{STAGED} FROM STDIN", load)
-    staged = ", ".join(f"s.c{index}" for index in range(len(load.table.names)))
-    same_key = " AND ".join(f"t.{catalog.quote(name)} = s.c{load.table.names.index(name)}" for name in load.table.key)
-    connection.execute(
+    come = STAGED if load.staged is None else load.staged.come
+    if load.staged is None:
+        connection.stage(come, load.table, load.table.names, [])
+        connection.load_bodies(f"COPY pg_temp.{come} FROM STDIN", load)
+    insert = (
         f"INSERT INTO {load.table.sql} ({columns}) OVERRIDING SYSTEM VALUE"
-        f" SELECT {staged} FROM pg_temp.{STAGED} s"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {load.table.sql} t WHERE {same_key})"
+        f" SELECT {', '.join(f's.c{index}' for index in range(len(load.table.names)))} FROM pg_temp.{come} s"
     )
+    same_key = " AND ".join(f"t.{catalog.quote(name)} = s.c{load.table.names.index(name)}" for name in load.table.key)
+    missing = f" WHERE NOT EXISTS (SELECT 1 FROM {load.table.sql} t WHERE {same_key})" if load.add else ""
+    connection.execute(insert + missing)
 
 
 def _disable_triggers(connection: PostgresConnection, loads: Sequence[Load]) -> list[str]:

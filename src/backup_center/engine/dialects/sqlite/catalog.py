@@ -6,6 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -55,9 +56,16 @@ def _table(session: sqlite3.Connection, spec: TableSpec, name: str) -> LiveTable
         Column(name=row[1], type=row[2], field=spec.fields.get(row[1]), null=not row[3] and not row[5]) for row in rows
     )
     return LiveTable(
-        label=spec.label, table=spec.table, sql=quote(name), columns=columns, key=spec.key,
+        label=spec.label, table=spec.table, sql=quote(name), columns=columns, key=spec.key, keyed=_is_keyed(rows, spec),
         collations=_collations(session, name), extra=Stored(name),
     )  # fmt: skip
+
+
+def _is_keyed(rows: Sequence[Sequence[Any]], spec: TableSpec) -> bool:
+    """Only of a rowid's alias is a primary key free of NULLs without saying so."""
+    key = [row for row in rows if row[5]]
+    is_rowid = len(key) == 1 and key[0][2].upper() == "INTEGER"
+    return {row[1] for row in key} == set(spec.key) and (is_rowid or all(row[3] for row in key))
 
 
 def _collations(session: sqlite3.Connection, table: str) -> dict[str, str]:

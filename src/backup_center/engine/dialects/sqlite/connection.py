@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from ... import values
 from ...errors import DatabaseFailed, Refused
-from ..base import Connection, ForeignKey, LiveTable, Load, Piece, RawChunk, TableSpec
+from ..base import Connection, ForeignKey, KeyRange, LiveTable, Load, Piece, RawChunk, TableSpec
 from . import catalog, reading, replacing
 
 BUSY_SECONDS = 10
@@ -85,9 +85,7 @@ class SqliteConnection(Connection):
         self, table: LiveTable, borders: Iterable[Sequence[Any]], wanted: Collection[int] | None = None
     ) -> Generator[Piece, None, None]:
         with failing_clearly():
-            for piece in reading.read_pieces(self._session, table, borders):
-                if wanted is None or piece.range in wanted:
-                    yield piece
+            yield from reading.read_pieces(self._session, table, borders, wanted)
 
     def beside(
         self, table: LiveTable, rows: Iterable[Sequence[Any]]
@@ -116,14 +114,20 @@ class SqliteConnection(Connection):
     def stage(self, name: str, like: LiveTable, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         types = {column.name: column.type for column in like.columns}
         listed = ", ".join(f"c{index} {types[column]}" for index, column in enumerate(columns))
-        marks = ", ".join("?" for _column in columns)
         self.execute(f"DROP TABLE IF EXISTS temp.{name}")
         self.execute(f"CREATE TEMP TABLE {name} ({listed})")
+        self.stage_more(name, columns, rows)
+
+    def stage_more(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        marks = ", ".join("?" for _column in columns)
         with failing_clearly():
             self._session.executemany(
                 f"INSERT INTO temp.{name} VALUES ({marks})",
                 ([values.decode(value) for value in row] for row in rows),
             )
+
+    def within(self, table: LiveTable, part: KeyRange) -> tuple[str, Sequence[Any]]:
+        return reading.within(table, part)
 
     # Replacing
 

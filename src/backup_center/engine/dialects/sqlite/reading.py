@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain, groupby
 from operator import itemgetter
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from ... import values
 from ...errors import NotExact
-from ..base import CHUNK_BYTES, CHUNK_ROWS, LiveTable, Piece, RawChunk
+from ..base import CHUNK_BYTES, CHUNK_ROWS, KeyRange, LiveTable, Piece, RawChunk, key_range
 from .catalog import quote
 
 STEP = 50  # rows fetched at once
@@ -57,22 +57,33 @@ def read_chunks(session: sqlite3.Connection, table: LiveTable) -> Iterator[RawCh
         cursor.close()
 
 
-def read_pieces(session: sqlite3.Connection, table: LiveTable, borders: Iterable[Sequence[Any]]) -> Iterator[Piece]:
+def read_pieces(
+    session: sqlite3.Connection,
+    table: LiveTable,
+    borders: Iterable[Sequence[Any]],
+    wanted: Collection[int] | None = None,
+) -> Iterator[Piece]:
     """Rows and borders in the table's own order: SQLite merges two sorted streams; the borders number the ranges."""
+    part, number = KeyRange(after=None, upto=None), 0
+    chosen = None if wanted is None else frozenset(wanted)
+    if wanted and table.keyed:  # what lies before the first of these ranges and after the last is not read
+        borders, number = list(borders), min(wanted)
+        part = key_range(borders, number, max(wanted))
+        borders = borders[number : max(wanted)]
     _stage(session, BORDERS, table.key, borders)
     cursor = session.cursor()
     try:
-        cursor.execute(_pieces_statement(table))
-        number, step = 0, STEP
+        cursor.execute(*_pieces_statement(table, part))
+        step = STEP
         while found := cursor.fetchmany(step):
             for is_border, own in groupby(found, itemgetter(-1)):
                 rows = [row[:-1] for row in own]
                 if is_border:
                     number += len(rows)
-                    continue
-                body = _encode(rows)
-                yield Piece(range=number, body=body, rows=len(rows))
-                step = _step(len(rows), len(body))
+                elif chosen is None or number in chosen:
+                    body = _encode(rows)
+                    yield Piece(range=number, body=body, rows=len(rows))
+                    step = _step(len(rows), len(body))
     except sqlite3.OperationalError as error:
         if "decode" not in str(error).lower():
             raise
@@ -116,16 +127,26 @@ def _stage(session: sqlite3.Connection, name: str, like: Sequence[str], rows: It
     )
 
 
-def _pieces_statement(table: LiveTable) -> str:
+def _pieces_statement(table: LiveTable, part: KeyRange) -> tuple[str, list[Any]]:
     """Sorted by position, which takes the table's own collations; rows come before a border with their key."""
     columns = ", ".join(quote(name) for name in table.names)
     keys = {name: f"c{index}" for index, name in enumerate(table.key)}
     border = ", ".join(keys.get(name, "NULL") for name in table.names)
     order = [table.names.index(name) + 1 for name in table.key] + [len(table.names) + 1]
-    return (
-        f"SELECT {columns}, 0 FROM {table.sql} UNION ALL SELECT {border}, 1 FROM temp.{BORDERS}"
-        f" ORDER BY {', '.join(map(str, order))}"
+    where, params = within(table, part)
+    statement = (
+        f"SELECT {columns}, 0 FROM {table.sql} WHERE {where}"
+        f" UNION ALL SELECT {border}, 1 FROM temp.{BORDERS} ORDER BY {', '.join(map(str, order))}"
     )
+    return statement, params
+
+
+def within(table: LiveTable, part: KeyRange) -> tuple[str, list[Any]]:
+    """The condition for a key range, and its parameters."""
+    key = ", ".join(quote(name) for name in table.key)
+    marks = ", ".join("?" for _name in table.key)
+    parts = [f"({key}) {sign} ({marks})" for sign, end in ((">", part.after), ("<=", part.upto)) if end is not None]
+    return " AND ".join(parts) or "true", [values.decode(value) for value in (*(part.after or ()), *(part.upto or ()))]
 
 
 def _same_key(row: Row, other: Row, keys: list[int]) -> bool:

@@ -13,8 +13,8 @@ import orjson
 from django.utils.translation import gettext as _
 
 from ... import values
-from ..base import WHOLE_LOAD_ROWS, ForeignKey, LiveTable, Load
-from . import catalog
+from ..base import ForeignKey, LiveTable, Load, Staged, is_large
+from . import catalog, reading
 
 TAG = b'{"$'  # inside a JSON string the quote would be escaped, so this is a tagged value
 
@@ -27,7 +27,7 @@ SORT_KIB = 2048
 
 def notes(loads: Sequence[Load]) -> list[str]:
     found = [_("Nothing else can write to this database until the restore is done.")]
-    if any(load.rows > WHOLE_LOAD_ROWS for load in loads):
+    if any(load.empties and is_large(load.rows) for load in loads):
         found.append(_("Indexes of large tables are dropped and built again."))
     return found
 
@@ -36,7 +36,9 @@ def notes(loads: Sequence[Load]) -> list[str]:
 def replacing(session: sqlite3.Connection, loads: Sequence[Load]) -> Iterator[None]:
     taken_down = [definition for load in loads for definition in _take_down(session, load)]
     for load in loads:
-        if not load.add:
+        if load.staged is not None:
+            _take_away(session, load.table, load.staged)
+        elif load.empties:
             session.execute(f"DELETE FROM {load.table.sql}")
     for load in loads:
         _insert(session, load)
@@ -56,7 +58,8 @@ def _cache_of(session: sqlite3.Connection, kib: int) -> Iterator[None]:
 
 def _take_down(session: sqlite3.Connection, load: Load) -> list[str]:
     """Drop what would fire or slow the load down; returns the statements that bring it back, indexes first."""
-    indexes = catalog.rebuildable_indexes(session, load.table) if load.rows > WHOLE_LOAD_ROWS and not load.add else []
+    large = load.empties and is_large(load.rows)
+    indexes = catalog.rebuildable_indexes(session, load.table) if large else []
     triggers = catalog.triggers(session, load.table)
     statistics = [statement for name, _sql in indexes for statement in catalog.statistics(session, name)]
     for name, _sql in indexes:
@@ -66,7 +69,22 @@ def _take_down(session: sqlite3.Connection, load: Load) -> list[str]:
     return [*(sql for _name, sql in (*indexes, *triggers)), *statistics]
 
 
+def _take_away(session: sqlite3.Connection, table: LiveTable, staged: Staged) -> None:
+    key = [catalog.quote(name) for name in table.key]
+    gone = ", ".join(f"c{index}" for index in range(len(key)))
+    session.execute(f"DELETE FROM {table.sql} WHERE ({', '.join(key)}) IN (SELECT {gone} FROM temp.{staged.gone})")
+    for emptied in staged.emptied:
+        where, params = reading.within(table, emptied)
+        session.execute(f"DELETE FROM {table.sql} WHERE {where}", params)
+
+
 def _insert(session: sqlite3.Connection, load: Load) -> None:
+    if load.staged is not None:
+        names = load.table.names
+        come = ", ".join(f"c{index}" for index in range(len(names)))
+        into = f"{load.table.sql} ({', '.join(map(catalog.quote, names))})"
+        session.execute(f"INSERT INTO {into} SELECT {come} FROM temp.{load.staged.come} ORDER BY rowid")
+        return
     most = session.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(load.table.names)
     at_once = 1 if load.add else max(1, min(ROWS_AT_ONCE, most))
     statement = cache(partial(_insert_statement, load))

@@ -1,0 +1,84 @@
+"""The rows that a rewind takes away and brings, staged in temporary tables before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Any
+
+import orjson
+
+from . import ranges
+from .chunks import ReadStored
+from .contents import chunk_rows
+from .dialects.base import Connection, Piece, Staged, key_range
+from .differences import Pairing, Row
+from .manifest import Manifest
+from .replacements import Replacement
+
+AT_ONCE = 64  # ranges compared before their rows are staged: so many chunks are held at most
+OVERGROWN = 2_000  # rows to take away from one range, from which on all of them go: their keys are not worth holding
+
+
+@dataclass(slots=True)
+class _Batch:
+    gone: list[tuple[Any, ...]] = field(default_factory=list)  # keys
+    come: list[Row] = field(default_factory=list)
+
+
+def stage(
+    replacement: Replacement, number: int, manifest: Manifest, connection: Connection, read_stored: ReadStored
+) -> Staged:
+    """``number`` tells the temporary tables of one restore apart."""
+    live, table = replacement.live, replacement.table
+    gone, come = f"backup_center_gone_{number}", f"backup_center_come_{number}"
+    connection.stage(gone, live, live.key, [])
+    connection.stage(come, live, live.names, [])
+    changes = _Changes(replacement, manifest, connection, read_stored)
+    rows = 0
+    for batch in changes.batches():
+        connection.stage_more(gone, live.key, batch.gone)
+        connection.stage_more(come, live.names, batch.come)
+        rows += len(batch.come)
+    ends = list(ranges.borders(table)) if changes.emptied else []
+    emptied = tuple(key_range(ends, number, number) for number in changes.emptied)
+    return Staged(gone=gone, come=come, rows=rows, emptied=emptied)
+
+
+class _Changes:
+    def __init__(
+        self, replacement: Replacement, manifest: Manifest, connection: Connection, read_stored: ReadStored
+    ) -> None:
+        self.replacement, self.manifest = replacement, manifest
+        self.connection, self.read_stored = connection, read_stored
+        self.pairing = Pairing(replacement.table, only_added=False)
+        self.emptied: list[int] = []
+
+    def batches(self) -> Iterator[_Batch]:
+        """Between two batches the connection is free: what was found is staged on it."""
+        table, live = self.replacement.table, self.replacement.live
+        numbers = iter(self.replacement.ranges)
+        while some := list(islice(numbers, AT_ONCE)):
+            batch = _Batch()
+            with closing(self.connection.pieces(live, ranges.borders(table), some)) as pieces:
+                for number, own in ranges.by_range(pieces, some):
+                    self._compare(number, own, batch)
+            yield batch
+
+    def _compare(self, number: int, pieces: Iterator[Piece], batch: _Batch) -> None:
+        backup = chunk_rows(self.replacement.table, number, self.manifest, self.read_stored)
+        live = chain.from_iterable(orjson.loads(piece.body) for piece in pieces)
+        gone, come = [], []
+        for old, new in self.pairing.pairs(list(backup), live):
+            if old is not None:
+                gone.append(self.pairing.key(old))
+            if new is not None:
+                come.append(new)
+            if len(gone) > OVERGROWN:
+                self.emptied.append(number)
+                gone, come = [], backup
+                break
+        batch.gone += gone
+        batch.come += come

@@ -1,0 +1,111 @@
+"""What a restore has to touch: for each table the key ranges whose rows are not the backup's, and how they get there.
+
+A preview shows it, a restore applies it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from . import ranges
+from .dialects.base import Connection, LiveTable, Load, Staged, is_large
+from .incremental import lendable
+from .manifest import Manifest, Table
+from .selection import Selection, digests_compare
+
+NOTHING = Staged(gone="", come="", rows=0)
+
+
+class Way(Enum):
+    ROWS = "rows"  # in the ranges that differ, the rows that differ are replaced
+    WHOLE = "whole"  # the table is emptied and loaded
+    ADD = "add"  # rows of the ranges that differ join those that are there; none is changed or removed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """``ranges``: the numbers of the chunks to look at; the rows of all others are as in the backup.
+
+    ``sorted_alike``: the chunks' borders divide the live table too.
+    """
+
+    table: Table
+    live: LiveTable
+    ranges: Sequence[int]
+    way: Way
+    sorted_alike: bool = True
+
+    def load(
+        self,
+        bodies: Iterable[bytes] = (),
+        maps: Mapping[str, Mapping[Any, Any]] | None = None,
+        staged: Staged = NOTHING,
+    ) -> Load:
+        """What the database is told to do: these bodies, or what is staged."""
+        return Load(
+            table=self.live,
+            rows=self.rows,
+            add=self.way is Way.ADD,
+            bodies=bodies,
+            maps=maps or {},
+            staged=staged if self.way is Way.ROWS else None,
+        )
+
+    @property
+    def everywhere(self) -> bool:
+        return len(self.ranges) == len(self.table.chunks)
+
+    @property
+    def rows(self) -> int:
+        """Rows that the backup has in these ranges; in all, where the table is loaded whole."""
+        if self.way is Way.WHOLE and self.ranges:
+            return self.table.rows
+        return sum(self.table.chunks[number].rows for number in self.ranges)
+
+    @property
+    def stored(self) -> int:
+        """Bytes of these ranges in the archives."""
+        return sum(self.table.chunks[number].length for number in self.ranges)
+
+
+def find(
+    selection: Selection, connection: Connection, live: Mapping[str, LiveTable], safety: Manifest | None = None
+) -> list[Replacement]:
+    """One for each selected table. ``safety``: a backup of what is live, taken in this very transaction."""
+    hashed = digests_compare(selection.manifest, connection)
+    found = []
+    for table in selection.tables:
+        now = live[table.label]
+        alike = table.collations == now.collations
+        if not alike or table.label in selection.maps:
+            numbers: Sequence[int] = range(len(table.chunks))
+        elif safety is not None and safety.parent == selection.manifest.id and _was_lent(selection, now, connection):
+            numbers = _not_borrowed(table, safety.table(table.label))
+        else:
+            numbers = ranges.differing(table, now, connection, hashed=hashed)
+        way = _way(table, now, numbers, selection, alike=alike)
+        found.append(Replacement(table=table, live=now, ranges=numbers, way=way, sorted_alike=alike))
+    return found
+
+
+def _was_lent(selection: Selection, live: LiveTable, connection: Connection) -> bool:
+    return lendable(selection.manifest, live, connection) is not None
+
+
+def _not_borrowed(table: Table, safety: Table | None) -> list[int]:
+    """A safety backup borrows exactly the chunks whose rows are still as they were: nothing is read twice."""
+    borrowed = {(chunk.archive, chunk.offset) for chunk in safety.chunks} if safety is not None else set()
+    return [number for number, chunk in enumerate(table.chunks) if (chunk.archive, chunk.offset) not in borrowed]
+
+
+def _way(table: Table, live: LiveTable, numbers: Collection[int], selection: Selection, *, alike: bool) -> Way:
+    if table.label in selection.added:
+        return Way.ADD
+    if not alike or table.label in selection.maps or not live.keyed:
+        return Way.WHOLE
+    touched = sum(table.chunks[number].rows for number in numbers)
+    mostly = is_large(touched) and 2 * touched > table.rows
+    return Way.WHOLE if mostly else Way.ROWS
