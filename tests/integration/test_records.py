@@ -128,7 +128,7 @@ def test_sequence_grows_and_the_project_stays_the_same(backups):
 def test_each_operation_is_logged_with_who_did_it(backups, restores, keeper):
     record = backups.create_backup(data_types=["ZOO"], user=keeper)
     backups.verify_backup(record, user=keeper, deep=True)
-    restores.restore_from_backup(record, user=keeper, data_types=["ZOO"])
+    restores.restore_from_backup(record, user=keeper, data_types=["ZOO"], safety_backup=False)
     backups.delete_backup(record, user=keeper)
 
     entries = list(BackupLog.objects.filter(backup_name=record.backup_name).order_by("id"))
@@ -211,7 +211,7 @@ def test_signals_are_sent_before_and_after_each_operation(backups, restores, kee
     try:
         record = backups.create_backup(data_types=["ZOO"], user=keeper)
         backups.verify_backup(record, user=keeper)
-        restores.restore_from_backup(record, user=keeper)
+        restores.restore_from_backup(record, user=keeper, safety_backup=False)
         backups.delete_backup(record, user=keeper)
     finally:
         for name, receiver in receivers.items():

@@ -47,6 +47,12 @@ def stage(
     return Staged(gone=gone, come=come, rows=rows, emptied=emptied)
 
 
+def are_left(replacement: Replacement, manifest: Manifest, connection: Connection, read_stored: ReadStored) -> bool:
+    """Whether any row of the ranges that differed is not as it was backed up. Values count, not their spelling."""
+    batches = _Changes(replacement, manifest, connection, read_stored).batches()
+    return any(batch.gone or batch.come for batch in batches)
+
+
 class _Changes:
     def __init__(
         self, replacement: Replacement, manifest: Manifest, connection: Connection, read_stored: ReadStored

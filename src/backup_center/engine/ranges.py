@@ -28,25 +28,9 @@ def differing(table: Table, live: LiveTable, connection: Connection, *, hashed: 
         found = connection.range_digests(live, borders(table))
         theirs = [(chunk.rows, int(chunk.digest or 0)) for chunk in table.chunks]
         return [number for number, expected in enumerate(theirs) if found.get(number, (0, 0)) != expected]
-    return list(_read_and_differing(table, live, connection, range(len(table.chunks))))
-
-
-def same(table: Table, live: LiveTable, connection: Connection, numbers: Collection[int]) -> bool:
-    """Whether the live rows of these ranges are, byte for byte, those of the chunks."""
-    return not any(True for _number in _read_and_differing(table, live, connection, numbers))
-
-
-def _read_and_differing(
-    table: Table, live: LiveTable, connection: Connection, numbers: Collection[int]
-) -> Iterator[int]:
-    if not numbers:
-        return
-    wanted = None if len(numbers) == len(table.chunks) else numbers
-    with closing(connection.pieces(live, borders(table), wanted)) as pieces:
-        for number, own in by_range(pieces, numbers):
-            chunk = table.chunks[number]
-            if not is_chunk(chunk, held(chunk, own)):
-                yield number
+    with closing(connection.pieces(live, borders(table))) as pieces:
+        read = by_range(pieces, range(len(table.chunks)))
+        return [number for number, own in read if not is_chunk(table.chunks[number], held(table.chunks[number], own))]
 
 
 def by_range(pieces: Iterable[Piece], numbers: Collection[int]) -> Iterator[tuple[int, Iterator[Piece]]]:

@@ -11,7 +11,7 @@ from functools import partial
 
 from django.utils.translation import gettext as _
 
-from . import backup, changes, chunks, compare, ranges, replacements, verify
+from . import backup, changes, chunks, compare, replacements, verify
 from .backup import BackupRequest, Progress
 from .chunks import Chunk, ReadStored
 from .codecs import CODECS
@@ -186,7 +186,7 @@ class _Replacing:
             return  # rows of ours stand among others, or were changed on purpose, or nothing was done
         self.progress("check", 0, self.counter.total)
         if each.way is Way.ROWS:
-            right = ranges.same(each.table, each.live, self.connection, each.ranges)
+            right = not changes.are_left(each, self.manifest, self.connection, self.read_stored)
         else:
             right = _is_loaded(each, self.sources[each.table.label], self.connection)
         if not right:

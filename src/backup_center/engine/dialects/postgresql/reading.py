@@ -68,10 +68,9 @@ def _looked_up(table: LiveTable, wanted: Collection[int], last: int) -> Iterator
     listed = ", ".join(ends)
     numbered = f"SELECT *, row_number() OVER (ORDER BY {listed}) - 1 AS n FROM pg_temp.{BORDERS}"
     below, above = (f"({', '.join(f'{side}.{end}' for end in ends)})" for side in ("b", "a"))
-    one = f"SELECT {columns}, %d AS {RANGE} FROM {from_clause(table)} WHERE %s"
     if 0 in wanted:
         first = f"{key} <= (SELECT {listed} FROM pg_temp.{BORDERS} ORDER BY {listed} LIMIT 1)" if last else "true"
-        yield one % (0, first)
+        yield f"SELECT {columns}, 0 AS {RANGE} FROM {from_clause(table)} WHERE {first}"
     if between := [number for number in wanted if 0 < number < last]:
         yield (
             f"WITH n AS MATERIALIZED ({numbered}) SELECT r.*, a.n AS {RANGE} FROM n b JOIN n a ON a.n = b.n + 1,"
@@ -81,7 +80,7 @@ def _looked_up(table: LiveTable, wanted: Collection[int], last: int) -> Iterator
     if last and last in wanted:
         descending = ", ".join(f"{end} DESC" for end in ends)
         border = f"(SELECT {listed} FROM pg_temp.{BORDERS} ORDER BY {descending} LIMIT 1)"
-        yield one % (last, f"{key} > {border}")
+        yield f"SELECT {columns}, {last} AS {RANGE} FROM {from_clause(table)} WHERE {key} > {border}"
 
 
 def _array(numbers: Collection[int]) -> str:
