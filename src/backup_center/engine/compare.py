@@ -72,8 +72,11 @@ class TableChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
+    """``references`` are in the way; those ``nulled`` are emptied, since that was asked for."""
+
     tables: tuple[TableChange, ...]
     references: tuple[BrokenReference, ...]
+    nulled: tuple[BrokenReference, ...]
     notes: tuple[str, ...]
 
     @property
@@ -87,6 +90,19 @@ class Plan:
     @property
     def removed(self) -> int:
         return sum(table.removed for table in self.tables)
+
+    @property
+    def ranges(self) -> int:
+        return sum(table.ranges for table in self.tables)
+
+    @property
+    def of_ranges(self) -> int:
+        return sum(table.of_ranges for table in self.tables)
+
+    @property
+    def stored(self) -> int:
+        """Bytes of the archives that are read for the ranges that differ."""
+        return sum(table.stored for table in self.tables)
 
 
 def make_plan(selection: Selection, connection: Connection, read_stored: ReadStored, progress: Progress) -> Plan:
@@ -105,9 +121,11 @@ def make_plan(selection: Selection, connection: Connection, read_stored: ReadSto
             progress("compare", done, total)
         changes.append(comparison.result())
     touching = [found for found, change in zip(found, changes, strict=True) if not change.same]
+    broken = broken_references(selection, connection, found, read_stored)
     return Plan(
         tables=tuple(changes),
-        references=tuple(broken_references(selection, connection, found, read_stored)),
+        references=tuple(reference for reference in broken if reference.nulling is None),
+        nulled=tuple(reference for reference in broken if reference.nulling is not None),
         notes=tuple(connection.notes([replacement.load() for replacement in touching])),
     )
 

@@ -130,7 +130,7 @@ class BackupService:
         refuse_inside_transaction(home_alias())
         with hold("cleanup") as lease:
             interrupted.settle(lease)
-            _refresh(record)
+            catalogue.refresh(record)
             if reason := cleanup.why_not_deletable(record):
                 raise Refused(reason)
             self._delete(record, user, _("Deleted by hand."))
@@ -169,15 +169,6 @@ def adopt(record: BackupRecord, found: Lineage, user: AbstractBaseUser | None) -
     record.needs = [str(record.backup_id), *found.record.needs]
     record.save(update_fields=["parent", "needs"])
     return found.manifest
-
-
-def _refresh(record: BackupRecord) -> None:
-    """As it is now that nobody else writes. Raises ``NotFound`` if somebody has just deleted it."""
-    try:
-        record.refresh_from_db()
-    except BackupRecord.DoesNotExist as error:
-        facts = {"name": record.backup_name}
-        raise NotFound(_("There is no backup %(name)s. list_backups shows all.") % facts) from error
 
 
 def request_for(

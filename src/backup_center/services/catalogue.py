@@ -111,6 +111,15 @@ def locked(record: BackupRecord, *, wait: bool = True) -> BackupRecord | None:
     return BackupRecord.objects.select_for_update(skip_locked=not wait).filter(pk=record.pk).first()
 
 
+def refresh(record: BackupRecord) -> None:
+    """As it is now that nobody else writes. Raises ``NotFound`` if somebody has just deleted it."""
+    try:
+        record.refresh_from_db()
+    except BackupRecord.DoesNotExist as error:
+        facts = {"name": record.backup_name}
+        raise NotFound(_("There is no backup %(name)s. list_backups shows all.") % facts) from error
+
+
 def open_sidecar(record: BackupRecord, vault: LocalVault) -> Sidecar:
     """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``BadSignature`` or ``UnknownFormat``."""
     name = record.backup_name + SIDECAR_SUFFIX

@@ -148,6 +148,7 @@ class _Restore:
     ) -> None:
         self.record, self.choice, self.user, self.lease, self.progress = record, choice, user, lease, progress
         self.started = time.monotonic()
+        catalogue.refresh(record)
         self.sidecar = _sidecar(record)
         self.chosen = _types_of(self.sidecar, choice.labels(self.sidecar.manifest))
 
@@ -231,8 +232,9 @@ class _Restore:
         )
 
     def _details(self) -> dict[str, Any]:
-        """What was chosen beyond data types."""
-        choice = {"models": self.choice.models, "mode": self.choice.mode, "set_null": self.choice.set_null}
+        """What was asked for beyond whole data types; ``models``: all of the tables, if some were chosen by name."""
+        models = self.choice.labels(self.sidecar.manifest) if self.choice.models else None
+        choice = {"models": models, "mode": self.choice.mode, "set_null": self.choice.set_null}
         return {name: value for name, value in choice.items() if value and value != selecting.REPLACE}
 
     def _clear_cache(self, alias: str) -> None:

@@ -63,7 +63,7 @@ class PostgresConnection(Connection):
         )
         return {
             "version": version,
-            "digests": f"postgresql-{number // 10000}",
+            "digests": f"postgresql-{number // 10000}/{reading.DIGEST_VERSION}",
             "encoding": encoding,
             "collation": collation,
         }
@@ -297,6 +297,11 @@ def failing_clearly() -> Iterator[None]:
     """psycopg's errors as ours, with the server's own first line."""
     try:
         yield
+    except psycopg.errors.UniqueViolation as error:
+        raise Refused(
+            _("PostgreSQL refused a row of %(table)s (%(error)s); nothing was changed.")
+            % {"table": error.diag.table_name or "?", "error": error.diag.message_detail or _first_line(error)}
+        ) from error
     except psycopg.errors.ForeignKeyViolation as error:
         raise ReferencesInTheWay(
             _("Rows would point to nothing; nothing was changed."), [error.diag.message_detail or str(error)]
