@@ -16,6 +16,7 @@ urlpatterns = [
     path("progress/", creating.ProgressView.as_view(), name="progress"),
     path("log/", logs.LogView.as_view(), name="log"),
     path("log/<int:pk>/", logs.LogEntryView.as_view(), name="log_entry"),
+    path("log/<int:pk>/undo/", restoring.RestoreUndoView.as_view(), name="undo"),
     path("settings/", settings.SettingsView.as_view(), name="settings"),
     path("<int:pk>/", details.BackupDetailView.as_view(), name="detail"),
     path("<int:pk>/download/", details.BackupDownloadView.as_view(), name="download"),

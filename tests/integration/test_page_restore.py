@@ -59,7 +59,7 @@ def test_a_restore_is_confirmed_done_and_reported(client, backups, small_zoo):
         "Checklist after a restore",
     ):
         assert text in page, text
-    assert at(safety) in page
+    assert undo_of(entry) in page
     assert (entry.operated_by_name, safety.created_by_name) == ("小王", "小王")
 
 
@@ -169,3 +169,67 @@ def test_whoever_restores_himself_away_meets_the_login(client, backups, small_zo
     assert answer.redirect_chain[-1][0].startswith("/admin/login/")
     assert not get_user_model().objects.filter(username="小王").exists()
     assert BackupLog.objects.get(operation="RESTORE").operated_by_name == "小王"
+
+
+def undo_of(entry: BackupLog) -> str:
+    return reverse("backup:undo", args=[entry.pk])
+
+
+def test_a_restore_is_undone_from_its_report(client, backups, small_zoo):
+    record = backups.create_backup()
+    small_zoo.spoil()
+    spoiled = small_zoo.rows()
+    report = client.post(at(record), {"confirm": "1", **typed(record)}, follow=True)
+    entry = BackupLog.objects.get(operation="RESTORE")
+    assert undo_of(entry) in report.content.decode()
+    Keeper.objects.create(name="since")
+    page = client.get(undo_of(entry)).content.decode()
+    for text in ("Undo the restore of", record.backup_name, "What was written since that restore", "zoo.keeper"):
+        assert text in page, text
+    safety = BackupRecord.objects.get(trigger="safety")
+    answer = client.post(undo_of(entry), {"confirm": "1", **typed(safety)}, follow=True)
+    assert "The restore is complete" in answer.content.decode()
+    assert small_zoo.rows() == spoiled
+
+
+def typed(record: BackupRecord) -> dict[str, str]:
+    return {"much": "1", "name": record.backup_name}
+
+
+def test_an_undo_is_asked_for_like_any_restore(client, backups, small_zoo):
+    record = backups.create_backup()
+    client.post(at(record), {"confirm": "1"})
+    entry = BackupLog.objects.get(operation="RESTORE")
+    Keeper.objects.create(name="since")
+    assert "tick the box first" in client.post(undo_of(entry), {}).content.decode()
+    assert Keeper.objects.filter(name="since").exists()
+    assert browser(person("view")).get(undo_of(entry)).status_code == 403
+    assert client.get(reverse("backup:undo", args=[entry.pk + 1000])).status_code == 404
+    backups.delete_backup(BackupRecord.objects.get(trigger="safety"))
+    assert client.get(undo_of(entry)).status_code == 404
+
+
+def test_only_what_is_gone_comes_back_where_that_was_chosen(client, backups, small_zoo):
+    record = backups.create_backup()
+    Animal.objects.filter(weight=1).update(name="stays")
+    Animal.objects.filter(weight=2).delete()
+    page = client.get(at(record), {"mode": "missing"}).content.decode()
+    assert "+1" in page
+    assert "What was entered since the backup is lost" not in page
+    assert '<input type="hidden" name="mode" value="missing">' in page
+    client.post(at(record), {"confirm": "1", "mode": "missing"})
+    assert Animal.objects.filter(name="stays").count() == 1
+    assert Animal.objects.filter(weight=2).count() == 1
+    assert "There is no mode" in client.get(at(record), {"mode": "merge"}).content.decode()
+
+
+def test_references_in_the_way_can_be_set_to_null(client, backups, settings):
+    settings.BACKUP_DATA_TYPES = {"KEEPERS": {"models": ["zoo.Keeper"]}, "REST": {"models": ["*"]}}
+    record = backups.create_backup(["KEEPERS"])
+    Animal.objects.create(name="a", keeper=Keeper.objects.create(name="new"))
+    page = client.get(at(record)).content.decode()
+    assert "Set these references to NULL" in page
+    page = client.get(at(record), {"set_null": "1"}).content.decode()
+    assert "The references are set to NULL." in page
+    client.post(at(record), {"confirm": "1", "set_null": "1"})
+    assert list(Animal.objects.values_list("name", "keeper")) == [("a", None)]

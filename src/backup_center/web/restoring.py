@@ -1,17 +1,18 @@
-"""Restore from a page: choose data types, see what would change, confirm, read the report."""
+"""Restore from a page: choose, see what would change, confirm, read the report; and take a restore back."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 
 from .. import registry
 from ..engine.errors import BackupCenterError
 from ..models import BackupLog, BackupRecord
-from ..services import RestoreService, catalogue, overview
+from ..services import RestoreService, catalogue, overview, selecting, undoing
 from ..services.restores import RestorePlan
 from ..services.running import running
 from . import charts
@@ -20,36 +21,52 @@ from .access import StaffView, lines_of
 MUCH = 1000  # rows overwritten or removed, from which on the backup's name must be typed
 
 
-class BackupRestoreView(StaffView):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What somebody wants restored; ``types`` empty: all."""
+
+    types: tuple[str, ...] = ()
+    mode: str = selecting.REPLACE
+    set_null: bool = False
+
+    @classmethod
+    def by(cls, data: QueryDict) -> Self:
+        return cls(
+            types=tuple(data.getlist("types")),
+            mode=data.get("mode") or selecting.REPLACE,
+            set_null=bool(data.get("set_null")),
+        )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """As ``RestoreService`` takes them."""
+        return {"data_types": list(self.types) or None, "mode": self.mode, "set_null": self.set_null}
+
+
+class RestorePage(StaffView):
+    """What restoring and undoing share: a plan, its confirmation, the way to the report."""
+
     action: ClassVar = "restore"
 
-    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return self._show(request.GET.getlist("types"))
-
-    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
-        chosen = request.POST.getlist("types")
-        record = self.record()
+    def do(self, request: HttpRequest, record: BackupRecord, asked: Asked, **context: Any) -> HttpResponse:
         if mistake := _mistake(request, record):
-            return self._show(chosen, error=mistake)
+            return self.show(record, asked, error=mistake, **context)
         try:
-            RestoreService().restore_from_backup(record, self.actor, data_types=chosen or None)
+            RestoreService().restore_from_backup(record, self.actor, **asked.options)
         except BackupCenterError as error:
-            return self._show(chosen, status=409, error=str(error), lines=lines_of(error))
+            return self.show(record, asked, status=409, error=str(error), lines=lines_of(error), **context)
         report = BackupLog.objects.filter(
             backup_record=record, operation=BackupLog.Operation.RESTORE, log_level=BackupLog.Level.SUCCESS
         ).first()
-        return redirect("backup:log_entry", report.pk) if report else redirect("backup:detail", pk)
+        return redirect("backup:log_entry", report.pk) if report else redirect("backup:detail", record.pk)
 
-    def _show(
-        self, chosen: list[str], *, status: int = 200, error: str = "", lines: list[str] | None = None
-    ) -> HttpResponse:
-        record = self.record()
+    def show(self, record: BackupRecord, asked: Asked, *, status: int = 200, **context: Any) -> HttpResponse:
         catalogue.restorable(record)
         there = _types(record)
-        chosen = [name for name in there if name in chosen] or list(there)
+        chosen = [name for name in there if name in asked.types] or list(there)
         plan, refused = None, None
         try:
-            plan = RestoreService().plan(record, chosen, self.actor)
+            plan = RestoreService().plan(record, user=self.actor, **asked.options | {"data_types": chosen})
         except BackupCenterError as reason:
             refused = reason
         return self.page(
@@ -59,18 +76,46 @@ class BackupRestoreView(StaffView):
             tape=charts.draw_tape(overview.tape()),
             types=[{"name": name, "label": label, "chosen": name in chosen} for name, label in there.items()],
             chosen=[(name, there[name]) for name in chosen],
+            asked=asked,
+            missing=asked.mode == selecting.MISSING,
             whole=len(chosen) == len(there),
             plan=plan,
             changing=[table for table in plan.plan.tables if not table.same] if plan else [],
             same=[table for table in plan.plan.tables if table.same] if plan else [],
             much=plan is not None and _overwritten(plan) >= MUCH,
             add=_types_to_add(plan, chosen) if plan else [],
+            nullable=plan is not None and all(reference.nullable for reference in plan.plan.references),
             refused=str(refused) if refused else "",
             refused_lines=lines_of(refused) if refused else [],
-            error=error,
-            lines=lines,
             running=running(),
+            **context,
         )
+
+
+class BackupRestoreView(RestorePage):
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return self.show(self.record(), Asked.by(request.GET))
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        return self.do(request, self.record(), Asked.by(request.POST))
+
+
+class RestoreUndoView(RestorePage):
+    """Back to the safety backup of a restore, named by its entry in the log."""
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        undo = self._undo(pk)
+        return self.show(undo.safety, Asked(), undo=undo, since=undoing.written_since(undo))
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        undo = self._undo(pk)
+        return self.do(request, undo.safety, Asked(), undo=undo, since=undoing.written_since(undo))
+
+    def _undo(self, pk: int) -> undoing.Undo:
+        restores = BackupLog.objects.filter(
+            operation=BackupLog.Operation.RESTORE, log_level=BackupLog.Level.SUCCESS
+        ).select_related("backup_record")
+        return undoing.of(get_object_or_404(restores, pk=pk))
 
 
 def _mistake(request: HttpRequest, record: BackupRecord) -> str:
