@@ -28,8 +28,14 @@ def differing(table: Table, live: LiveTable, connection: Connection, *, hashed: 
         found = connection.range_digests(live, borders(table))
         theirs = [(chunk.rows, int(chunk.digest or 0)) for chunk in table.chunks]
         return [number for number, expected in enumerate(theirs) if found.get(number, (0, 0)) != expected]
-    with closing(connection.pieces(live, borders(table))) as pieces:
-        read = by_range(pieces, range(len(table.chunks)))
+    return differing_among(range(len(table.chunks)), table, live, connection)
+
+
+def differing_among(numbers: Collection[int], table: Table, live: LiveTable, connection: Connection) -> list[int]:
+    """As ``differing`` by reading, of these ranges only."""
+    wanted = None if len(numbers) == len(table.chunks) else numbers
+    with closing(connection.pieces(live, borders(table), wanted)) as pieces:
+        read = by_range(pieces, numbers)
         return [number for number, own in read if not is_chunk(table.chunks[number], held(table.chunks[number], own))]
 
 

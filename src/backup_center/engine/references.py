@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from . import ranges
 from .chunks import ReadStored
 from .contents import column_values
-from .dialects.base import Connection, ForeignKey, KeyRange, LiveTable, key_range
+from .dialects.base import Connection, ForeignKey, KeyRange, LiveTable, key_range, runs
 from .manifest import Table
 from .replacements import Replacement, Way
 from .selection import Selection, in_order, is_same
@@ -247,13 +247,8 @@ def _runs(replacement: Replacement) -> Iterator[KeyRange]:
         yield KeyRange(after=None, upto=None)
         return
     ends = list(ranges.borders(replacement.table))
-    first = previous = numbers[0]
-    for number in numbers[1:]:
-        if number != previous + 1:
-            yield key_range(ends, first, previous)
-            first = number
-        previous = number
-    yield key_range(ends, first, previous)
+    for first, last in runs(numbers):
+        yield key_range(ends, first, last)
 
 
 def quote(name: str) -> str:

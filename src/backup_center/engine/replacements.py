@@ -19,6 +19,9 @@ from .selection import Selection, digests_compare
 NOTHING = Staged(gone="", come="", rows=0)
 
 
+PROBES = 24  # ranges
+
+
 class Way(Enum):
     ROWS = "rows"  # in the ranges that differ, the rows that differ are replaced
     WHOLE = "whole"  # the table is emptied and loaded
@@ -72,9 +75,17 @@ class Replacement:
 
 
 def find(
-    selection: Selection, connection: Connection, live: Mapping[str, LiveTable], safety: Manifest | None = None
+    selection: Selection,
+    connection: Connection,
+    live: Mapping[str, LiveTable],
+    safety: Manifest | None = None,
+    *,
+    guess: bool = False,
 ) -> list[Replacement]:
-    """One for each selected table. ``safety``: a backup of what is live, taken in this very transaction."""
+    """One for each selected table. ``safety``: a backup of what is live, taken in this very transaction.
+
+    ``guess``: a large table of which a few ranges already show that it is not what it was is not looked at in full.
+    """
     hashed = digests_compare(selection.manifest, connection)
     found = []
     for table in selection.tables:
@@ -84,11 +95,21 @@ def find(
             numbers: Sequence[int] = range(len(table.chunks))
         elif safety is not None and safety.parent == selection.manifest.id and _was_lent(selection, now, connection):
             numbers = _not_borrowed(table, safety.table(table.label))
+        elif guess and _seems_to_differ(table, now, connection):
+            numbers = range(len(table.chunks))
         else:
             numbers = ranges.differing(table, now, connection, hashed=hashed)
         way = _way(table, now, numbers, selection, alike=alike)
         found.append(Replacement(table=table, live=now, ranges=numbers, way=way, sorted_alike=alike))
     return found
+
+
+def _seems_to_differ(table: Table, live: LiveTable, connection: Connection) -> bool:
+    """By a few ranges from all over a large table: a wrong guess costs time, nothing else."""
+    if not is_large(table.rows) or not live.keyed or len(table.chunks) < PROBES:
+        return False
+    numbers = [index * len(table.chunks) // PROBES for index in range(PROBES)]
+    return 4 * len(ranges.differing_among(numbers, table, live, connection)) > 3 * PROBES
 
 
 def _was_lent(selection: Selection, live: LiveTable, connection: Connection) -> bool:

@@ -89,7 +89,7 @@ def _apply(request: RestoreRequest, connection: Connection, vault: LocalVault, p
         if request.safety is not None:
             safety = backup.write(request.safety, connection, vault, partial(_phase, progress, "safety"))
         progress("compare", 0, 0)
-        found = replacements.find(selection, connection, live, safety.manifest if safety else None)
+        found = replacements.find(selection, connection, live, safety.manifest if safety else None, guess=True)
         nulled = _mend_references(selection, connection, found, read_stored)
         result = _Replacing(request, connection, found, nulled, read_stored, progress).run()
         dangling = connection.check_references(list(live.values()))

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, ClassVar, Self
 
 CHUNK_ROWS = 500
@@ -134,6 +135,13 @@ class Load:
     def empties(self) -> bool:
         """The table is emptied first."""
         return not self.add and self.staged is None
+
+
+def runs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """First and last of each group of neighbours."""
+    for _gap, group in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0]):
+        found = [number for _index, number in group]
+        yield found[0], found[-1]
 
 
 def key_range(borders: Sequence[Sequence[Any]], first: int, last: int) -> KeyRange:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from ... import values
 from ...errors import NotExact
-from ..base import CHUNK_BYTES, CHUNK_ROWS, KeyRange, LiveTable, Piece, RawChunk, key_range
+from ..base import CHUNK_BYTES, CHUNK_ROWS, KeyRange, LiveTable, Piece, RawChunk, key_range, runs
 from .catalog import quote
 
 STEP = 50  # rows fetched at once
@@ -63,13 +63,23 @@ def read_pieces(
     borders: Iterable[Sequence[Any]],
     wanted: Collection[int] | None = None,
 ) -> Iterator[Piece]:
+    """Of a table whose keys find their rows, what lies between the wanted ranges is not read."""
+    if wanted is None:
+        yield from _read_part(session, table, borders, KeyRange(after=None, upto=None), 0)
+    elif table.keyed:
+        ends = list(borders)
+        for first, last in runs(wanted):
+            yield from _read_part(session, table, ends[first:last], key_range(ends, first, last), first)
+    else:
+        chosen = frozenset(wanted)
+        pieces = _read_part(session, table, borders, KeyRange(after=None, upto=None), 0)
+        yield from (piece for piece in pieces if piece.range in chosen)
+
+
+def _read_part(
+    session: sqlite3.Connection, table: LiveTable, borders: Iterable[Sequence[Any]], part: KeyRange, number: int
+) -> Iterator[Piece]:
     """Rows and borders in the table's own order: SQLite merges two sorted streams; the borders number the ranges."""
-    part, number = KeyRange(after=None, upto=None), 0
-    chosen = None if wanted is None else frozenset(wanted)
-    if wanted and table.keyed:  # what lies before the first of these ranges and after the last is not read
-        borders, number = list(borders), min(wanted)
-        part = key_range(borders, number, max(wanted))
-        borders = borders[number : max(wanted)]
     _stage(session, BORDERS, table.key, borders)
     cursor = session.cursor()
     try:
@@ -80,7 +90,7 @@ def read_pieces(
                 rows = [row[:-1] for row in own]
                 if is_border:
                     number += len(rows)
-                elif chosen is None or number in chosen:
+                else:
                     body = _encode(rows)
                     yield Piece(range=number, body=body, rows=len(rows))
                     step = _step(len(rows), len(body))
