@@ -24,8 +24,8 @@ Row = list[Any]
 class Seeker:
     """Looks for one key of one table, in one manifest after another.
 
-    ``key`` as it stands in chunks (``Connection.stored_key``), or as text for a table that is gone (``live`` is ``None``).
-    Of what it saw it keeps what it found: a chunk that several backups share is read once.
+    ``key`` as it stands in chunks (``Connection.stored_key``), or as text for a table that is gone: then ``live`` is
+    ``None``. Of what it saw it keeps what it found: a chunk that several backups share is read once.
     """
 
     def __init__(self, key: Key, live: LiveTable | None, connection: Connection) -> None:
@@ -41,9 +41,18 @@ class Seeker:
             place = (chunk.archive, chunk.offset, chunk.sha256)
             if place not in self._found:
                 rows = chunk_rows(table, number, manifest, read_stored)
-                self._found[place] = self._matching(rows, table, manifest)
+                matching = self._matching(rows, table, manifest)
+                self._found[place] = [row for row, is_it in zip(rows, matching, strict=True) if is_it]
             found += self._found[place]
         return found
+
+    def position(self, table: Table, manifest: Manifest, read_stored: ReadStored) -> int | None:
+        """How many rows of the table come before its first one; ``None`` if it is not there."""
+        for number in self._ranges(table, manifest):
+            matching = self._matching(chunk_rows(table, number, manifest, read_stored), table, manifest)
+            if True in matching:
+                return sum(chunk.rows for chunk in table.chunks[:number]) + matching.index(True)
+        return None
 
     def _ranges(self, table: Table, manifest: Manifest) -> Sequence[int]:
         """The one that holds the key; all of them, where the database doesn't sort as it did."""
@@ -54,18 +63,16 @@ class Seeker:
             return [sum(sign < 0 for sign in self._compared(list(ranges.borders(table))))]
         return range(len(table.chunks))
 
-    def _matching(self, rows: list[Row], table: Table, manifest: Manifest) -> list[Row]:
+    def _matching(self, rows: list[Row], table: Table, manifest: Manifest) -> list[bool]:
         positions = [table.names.index(name) for name in table.key]
         keys = [[row[position] for position in positions] for row in rows]
         number = as_number(self._key, table, manifest)
         if number is not None:
-            same = [as_number(key, table, manifest) == number for key in keys]
-        elif self._live is not None and typed_alike(table, self._live, manifest, self._connection):
-            same = [sign == 0 for sign in self._connection.compared(self._live, self._key, keys)]
-        else:
-            sought = key_texts(self._key)
-            same = [key_texts(key) == sought for key in keys]
-        return [row for row, is_it in zip(rows, same, strict=True) if is_it]
+            return [as_number(key, table, manifest) == number for key in keys]
+        if self._live is not None and typed_alike(table, self._live, manifest, self._connection):
+            return [sign == 0 for sign in self._connection.compared(self._live, self._key, keys)]
+        sought = key_texts(self._key)
+        return [key_texts(key) == sought for key in keys]
 
     def _compared(self, borders: list[list[Any]]) -> list[int]:
         """Borders mostly stay as they are from backup to backup: the database is asked about each once."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 from django.utils.translation import gettext as _
 
+from ..engine.dialects.base import Column
 from ..engine.errors import BackupCenterError, DatabaseFailed, NotFound
 from ..models import BackupRecord
 from .masking import secret_columns
@@ -22,9 +23,13 @@ class Value:
     """A column of a row, as it stands in chunks. ``masked``: it is not shown, and ``value`` is ``None``."""
 
     label: str
-    name: str
+    column: Column
     value: Any
     masked: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.column.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +76,23 @@ class Unreadable:
 class Now:
     """The live record beside the newest version.
 
-    ``same``, ``differs`` (then with ``changes``), ``gone``, ``new`` (it is in the database only), ``absent`` (in neither)
-    or ``unknown`` (the database has no such table).
+    ``same``, ``differs`` (then with ``changes``), ``gone``, ``new`` (only in the database), ``absent`` (in neither) or
+    ``unknown`` (the database has no such table).
     """
 
     state: str
     values: tuple[Value, ...]
     changes: tuple[Change, ...]
+
+    def __str__(self) -> str:
+        return {
+            SAME: _("as in the newest backup"),
+            DIFFERS: _("it differs from the newest backup"),
+            GONE: _("it is gone"),
+            NEW: _("it is there, and not in the newest backup"),
+            ABSENT: _("it is not there"),
+            UNKNOWN: _("the database has no such table"),
+        }[self.state]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +182,7 @@ def _now(record: Record, newest: tuple[Row, ...]) -> Now:
 
 
 def _same(one: tuple[Row, ...], other: tuple[Row, ...]) -> bool:
-    """Whatever the order of the columns. Python calls 1 and 1.0 equal, JSON doesn't."""
+    """Whatever the order and the types of the columns. Python calls 1 and 1.0 equal, JSON doesn't."""
     return _spelled(one) == _spelled(other)
 
 
@@ -200,8 +215,8 @@ def shown(rows: Sequence[Row]) -> tuple[Value, ...]:
 
 def _values(rows: Sequence[Row]) -> Iterator[Value]:
     for row in rows:
-        for name, value in zip(row.names, row.values, strict=True):
-            yield Value(label=row.label, name=name, value=value)
+        for column, value in zip(row.columns, row.values, strict=True):
+            yield Value(label=row.label, column=column, value=value)
 
 
 def _secrets(rows: Sequence[Row]) -> set[tuple[str, str]]:
@@ -211,4 +226,4 @@ def _secrets(rows: Sequence[Row]) -> set[tuple[str, str]]:
 def _masked(value: Value | None, secret: set[tuple[str, str]]) -> Value | None:
     if value is None or (value.label, value.name) not in secret:
         return value
-    return Value(label=value.label, name=value.name, value=None, masked=True)
+    return replace(value, value=None, masked=True)

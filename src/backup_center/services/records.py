@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
@@ -19,11 +19,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .. import registry
+from ..engine.chunks import ReadStored
 from ..engine.contents import stored_reader
-from ..engine.dialects.base import Connection, LiveTable
+from ..engine.dialects.base import Column, Connection, LiveTable
 from ..engine.errors import NotFound
-from ..engine.manifest import Table
-from ..engine.records import Seeker, key_texts
+from ..engine.manifest import Manifest, Table
+from ..engine.records import Seeker
 from ..models import BackupRecord
 from . import catalogue
 from .connecting import engine_connection
@@ -40,8 +41,12 @@ class Row:
     """A record's row of one table, as it stands in chunks. Nothing is masked."""
 
     label: str
-    names: tuple[str, ...]
+    columns: tuple[Column, ...]
     values: tuple[Any, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
 
 
 class Record:
@@ -79,7 +84,7 @@ class Record:
             seeker = self._seeker(table) if table else None
             if table and seeker:
                 rows = seeker.rows(table, sidecar.manifest, read_stored)
-                found += [Row(label=label, names=table.names, values=tuple(row)) for row in rows]
+                found += [Row(label=label, columns=table.columns, values=tuple(row)) for row in rows]
         return tuple(found)
 
     def now(self) -> tuple[Row, ...]:
@@ -89,8 +94,13 @@ class Record:
             key = self._stored_key(live)
             if key is not None:
                 rows = self._connection.rows_with_key(live, key)
-                found += [Row(label=label, names=live.names, values=tuple(row)) for row in rows]
+                found += [Row(label=label, columns=live.columns, values=tuple(row)) for row in rows]
         return tuple(sorted(found, key=lambda row: self.labels.index(row.label)))
+
+    def position(self, table: Table, manifest: Manifest, read_stored: ReadStored) -> int | None:
+        """The number of its row in a table of a backup, from 0; ``None`` if it is not there."""
+        seeker = self._seeker(table)
+        return None if seeker is None else seeker.position(table, manifest, read_stored)
 
     @property
     def lives(self) -> bool:
@@ -147,18 +157,8 @@ def family(model: Model) -> list[Model]:
     return found
 
 
-def key_text(key: Sequence[Any]) -> str:
-    """A key of chunks' values as people write it: parts with commas between them, as in CSV."""
-    texts = key_texts(key)
-    if len(texts) == 1:
-        return texts[0]
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(texts)
-    return line.getvalue()
-
-
 def split_key(text: str, parts: int) -> list[str]:
-    """The way back. Raises ``NotFound`` for another number of parts."""
+    """A key's parts, as ``addresses.key_of`` wrote them. Raises ``NotFound`` for another number of parts."""
     if parts == 1:
         return [text]
     try:

@@ -38,7 +38,7 @@ class Command(BackupCommand):
             raise NotFound(_nowhere(found))
 
     def _show(self, found: RecordHistory) -> None:
-        self.say(_("Now: %(state)s") % {"state": state_name(found.now.state)})
+        self.say(_("Now: %(state)s") % {"state": found.now})
         for change in found.now.changes:
             self.say("    " + _change(change))
         for version in found.versions:
@@ -49,22 +49,11 @@ class Command(BackupCommand):
                 self.say("    " + ", ".join(f"{value.name} {_shown(value)}" for value in version.values))
 
 
-def state_name(state: str) -> str:
-    return {
-        history.SAME: _("as in the newest backup"),
-        history.DIFFERS: _("it differs from the newest backup"),
-        history.GONE: _("it is gone"),
-        history.NEW: _("it is there, and not in the newest backup"),
-        history.ABSENT: _("it is not there"),
-        history.UNKNOWN: _("the database has no such table"),
-    }[state]
-
-
 def _when(version: Version) -> str:
     facts = {
         "count": version.backups,
-        "first": exactly(_taken(version.first)),
-        "last": exactly(_taken(version.last)),
+        "first": exactly(version.first.created_at),
+        "last": exactly(version.last.created_at),
         "name": version.last.backup_name,
     }
     if version.is_there:
@@ -80,10 +69,6 @@ def _when(version: Version) -> str:
             version.backups,
         )
     return text % facts
-
-
-def _taken(record: BackupRecord) -> Any:
-    return record.backup_start_time or record.created_at
 
 
 def _change(change: Change) -> str:
@@ -135,7 +120,7 @@ def _facts(found: RecordHistory) -> dict[str, Any]:
 
 
 def _backup(record: BackupRecord) -> dict[str, str]:
-    return {"name": record.backup_name, "at": _taken(record).isoformat()}
+    return {"name": record.backup_name, "at": record.created_at.isoformat()}
 
 
 def _values(values: tuple[Value, ...]) -> list[dict[str, Any]]:
