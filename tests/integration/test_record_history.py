@@ -286,7 +286,7 @@ def test_the_command(small_zoo, incremental):
     assert lines[:3] == [f"zoo.animal {animal.pk}", "Now: it differs from the newest backup", '    name "Max" → "Now"']
     assert lines[3].endswith(f"({third.backup_name})")
     assert lines[4] == '    name "Rex" → "Max"'
-    assert lines[5].startswith("In 2 backups from 20")
+    assert lines[5].startswith("In 2 backups, from 20")
     assert lines[5].endswith(f"({second.backup_name})")
     out = io.StringIO()
     call_command("record_history", "zoo.Animal", str(animal.pk), "--json", stdout=out)

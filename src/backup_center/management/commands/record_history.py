@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from ...engine.errors import NotFound
 from ...models import BackupRecord
@@ -50,25 +50,20 @@ class Command(BackupCommand):
 
 
 def _when(version: Version) -> str:
-    facts = {
+    one, several = (
+        (_("In one backup, of %(last)s (%(name)s)"), _("In %(count)d backups, from %(first)s to %(last)s (%(name)s)"))
+        if version.is_there
+        else (
+            _("Not there in one backup, of %(last)s (%(name)s)"),
+            _("Not there in %(count)d backups, from %(first)s to %(last)s (%(name)s)"),
+        )
+    )
+    return (one if version.backups == 1 else several) % {
         "count": version.backups,
         "first": exactly(version.first.created_at),
         "last": exactly(version.last.created_at),
         "name": version.last.backup_name,
     }
-    if version.is_there:
-        text = ngettext(
-            "In %(count)d backup of %(last)s (%(name)s)",
-            "In %(count)d backups from %(first)s to %(last)s (%(name)s)",
-            version.backups,
-        )
-    else:
-        text = ngettext(
-            "Not there in %(count)d backup of %(last)s (%(name)s)",
-            "Not there in %(count)d backups from %(first)s to %(last)s (%(name)s)",
-            version.backups,
-        )
-    return text % facts
 
 
 def _change(change: Change) -> str:
