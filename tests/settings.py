@@ -21,6 +21,7 @@ if ON_POSTGRESQL:
     DATABASES["default"]["OPTIONS"]["options"] = "-c synchronous_commit=off"  # no test pulls the server's plug
 
 INSTALLED_APPS = [
+    "backup_center",  # before the admin, whose object pages it adds a link to
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -28,7 +29,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     *(["django.contrib.postgres", "tests.postgres_zoo"] if ON_POSTGRESQL else []),
     "django_htmx",
-    "backup_center",
     "tests.zoo",
 ]
 # The zoo has no migrations, so what it refers to has to be there before: without migrations too.

@@ -122,6 +122,7 @@ class BackupLog(models.Model):
         VERIFY = "VERIFY", _("Verification")
         DELETE = "DELETE", _("Deletion")
         DOWNLOAD = "DOWNLOAD", _("Download")
+        BROWSE = "BROWSE", _("Look at rows")
 
     class Level(models.TextChoices):
         INFO = "INFO", _("Information")

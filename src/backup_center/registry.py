@@ -160,6 +160,12 @@ def covered_models() -> list[Model]:
     return [model for model in _all_models() if by_table.get(model._meta.db_table) is model]
 
 
+def is_covered(model: Model) -> bool:
+    """Whether backups hold its rows: it, or what it is a proxy of, is in a data type."""
+    concrete = model._meta.concrete_model
+    return any(concrete in data_type.models for data_type in data_types().values())
+
+
 def is_excluded(model: Model, patterns: Sequence[str] | None = None) -> bool:
     """Our own, sessions, the standard list and BACKUP_EXCLUDE; an automatic table is treated as its owner is."""
     from django.contrib.sessions.base_session import AbstractBaseSession  # a model: only once the apps are loaded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .web import creating, details, listing, logs, restoring, settings
+from .web import browsing, creating, details, listing, logs, records, restoring, settings
 
 app_name = "backup"
 
@@ -23,5 +23,8 @@ urlpatterns = [
     path("<int:pk>/restore/", restoring.BackupRestoreView.as_view(), name="restore"),
     path("<int:pk>/delete/", details.BackupDeleteView.as_view(), name="delete"),
     path("<int:pk>/verify/", details.BackupVerifyView.as_view(), name="verify"),
+    path("<int:pk>/browse/", browsing.BrowseView.as_view(), name="browse"),
+    path("<int:pk>/browse/<str:label>/", browsing.BrowseTableView.as_view(), name="browse_table"),
+    path("record/<str:label>/<str:key>/", records.RecordView.as_view(), name="record"),
     path("<int:pk>/pin/", details.BackupPinView.as_view(), name="pin"),
 ]

@@ -20,6 +20,9 @@ PAGES = [
     ("download", True, "get", "download"),
     ("restore", True, "get", "restore"),
     ("restore", True, "post", "restore"),
+    ("browse", True, "get", "browse"),
+    ("browse_table", True, "get", "browse"),
+    ("record", False, "get", "browse"),
     ("delete", True, "post", "delete"),
     ("verify", True, "post", "verify"),
     ("pin", True, "post", "change"),
@@ -39,7 +42,9 @@ def address():
     entry = BackupLog.objects.create(backup_record=record, operation="BACKUP", message="done")
 
     def url(name: str, with_record: bool) -> str:
-        return reverse(f"backup:{name}", args=[(entry if name == "log_entry" else record).pk] if with_record else [])
+        keys = [(entry if name == "log_entry" else record).pk] if with_record else []
+        more = {"browse_table": ["zoo.animal"], "record": ["zoo.animal", "1"]}
+        return reverse(f"backup:{name}", args=keys + more.get(name, []))
 
     return url
 
@@ -98,10 +103,10 @@ def test_several_at_once_take_the_same_permission_as_one(action):
 
 def test_a_page_shows_only_what_its_reader_may_do(address):
     shown = browser(person("view")).get(address("detail", True)).content.decode()
-    for name in ("download", "restore", "delete", "verify", "pin"):
+    for name in ("download", "restore", "browse", "delete", "verify", "pin"):
         assert address(name, True) not in shown
     everything = browser(person(*ALL)).get(address("detail", True)).content.decode()
-    for name in ("download", "restore", "delete", "verify", "pin"):
+    for name in ("download", "restore", "browse", "delete", "verify", "pin"):
         assert address(name, True) in everything
 
 

@@ -65,6 +65,20 @@ def chunks_of_rows(
         yield chunk_rows(table, index, manifest, read_stored)
 
 
+def rows_between(
+    table: Table, start: int, stop: int, manifest: Manifest, read_stored: ReadStored
+) -> Iterator[list[Any]]:
+    """Rows by their numbers, from 0, in the order of the backup; no chunk is read but those that hold them."""
+    first = 0
+    for index, chunk in enumerate(table.chunks):
+        if first >= stop:
+            return
+        if first + chunk.rows > start:
+            rows = chunk_rows(table, index, manifest, read_stored)
+            yield from rows[max(0, start - first) : stop - first]
+        first += chunk.rows
+
+
 def chunk_rows(table: Table, index: int, manifest: Manifest, read_stored: ReadStored) -> list[list[Any]]:
     """The rows of one chunk, which is checked before it is used."""
     name = chunks.entry_name(table.label, index)

@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import count
 from typing import Any
 
 import orjson
@@ -22,7 +23,9 @@ SIDECAR_SUFFIX = ".manifest.json"
 MOST_PACKED = 1032  # no deflated byte stands for more; what claims to is made to fill the memory
 SIDECAR_LIMIT = 512 * 1024 * 1024
 CHUNK_MEMBERS = {item.name for item in fields(Chunk)}
-UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
+LINE_BEGINS, LAST_MEMBER = b'{"upto":', b'"stored_sha256":'
+MARK, MARKED = b'{"":0}', {"": 0}  # what stands for a line that was cut out
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
 SIGNATURE_LENGTH = 64 + 1  # hexadecimal digits and a newline
 
 
@@ -167,13 +170,39 @@ def open_sidecar(data: bytes, keys: Sequence[bytes], name: str) -> Sidecar:
 
 def _parsed(body: memoryview) -> Any:
     """JSON, with each chunk as its line from the start: as objects, all of them together would take the most memory of
-    the whole restore (which is why this is not ``orjson``, which has no hook).
+    the whole restore.
+
+    Lines that stand as we write them are cut out first, which takes a quarter of the time.
     """
-    return json.loads(str(body, "utf-8"), object_hook=_chunks_as_lines, parse_constant=_refused)
+    rest, lines = _cut_out(bytes(body))
+    numbered = count()
+
+    def put_back(found: dict[str, Any]) -> Any:
+        if found.keys() == CHUNK_MEMBERS:
+            return line_of(Chunk(**found))
+        return lines[next(numbered)] if found == MARKED else found
+
+    parsed = json.loads(rest, object_hook=put_back, parse_constant=_refused)
+    if next(numbered) != len(lines):
+        raise ValueError(_("its chunks are not in their tables"))
+    return parsed
 
 
-def _chunks_as_lines(found: dict[str, Any]) -> Any:
-    return line_of(Chunk(**found)) if found.keys() == CHUNK_MEMBERS else found
+def _cut_out(body: bytes) -> tuple[str, list[bytes]]:
+    """The body with a mark in the place of each chunk's line, and the lines.
+
+    Neither the beginning nor the end of a line can stand inside of a JSON string, which has no bare quotation mark.
+    """
+    pieces, lines = [], []
+    done = 0
+    while (start := body.find(LINE_BEGINS, done)) >= 0:
+        end = body.find(b"}", body.find(LAST_MEMBER, start)) + 1
+        if end <= start:
+            break
+        pieces += [body[done:start], MARK]
+        lines.append(body[start:end])
+        done = end
+    return str(b"".join([*pieces, body[done:]]), "utf-8"), lines
 
 
 def _refused(constant: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -23,6 +23,16 @@ def mask(plan: Plan) -> Plan:
     return replace(plan, tables=tuple(map(_mask_table, plan.tables)))
 
 
+def secret_columns(label: str, columns: Iterable[str]) -> set[str]:
+    """Those of a table's columns that nobody should see; by their names alone where there is no such model any more."""
+    try:
+        model: type[Model] | None = apps.get_model(label)
+    except LookupError:
+        model = None
+    patterns = (*SECRET_FIELDS, *get_settings().masked_fields)
+    return {column for column in columns if _is_secret(model, label, column, patterns)}
+
+
 def field_names(model: type[Model], column: str) -> Iterator[str]:
     """What patterns may call a column: ``app.model.column`` and ``app.model.field``, in lower case."""
     label = model._meta.label_lower
@@ -40,10 +50,9 @@ def _mask_table(table: TableChange) -> TableChange:
     if not table.examples:
         return table
     model = apps.get_model(table.label)
-    patterns = (*SECRET_FIELDS, *get_settings().masked_fields)
     keys = [field.column for field in model._meta.pk_fields if field.column]
     columns = {field.name for example in table.examples for field in example.fields} | set(keys)
-    secret = {column for column in columns if _is_secret(model, column, patterns)}
+    secret = secret_columns(table.label, columns)
     return replace(table, examples=tuple(_mask_row(example, keys, secret) for example in table.examples))
 
 
@@ -56,14 +65,14 @@ def _mask_row(row: RowChange, keys: Sequence[str], secret: set[str]) -> RowChang
     return replace(row, key=tuple(key), fields=tuple(fields))
 
 
-def _is_secret(model: type[Model], column: str, patterns: Sequence[str]) -> bool:
-    names = list(field_names(model, column))
+def _is_secret(model: type[Model] | None, label: str, column: str, patterns: Sequence[str]) -> bool:
+    names = list(field_names(model, column)) if model else [f"{label}.{column.lower()}"]
     if any(matches(names, pattern) for pattern in patterns):
         return True
     bare = [name.rpartition(".")[2] for name in names]
     if any(part in name for part in SECRET_PARTS for name in bare):
         return True
-    return any(name == "key" or name.endswith("_key") for name in bare) and not _is_key(model, column)
+    return any(name == "key" or name.endswith("_key") for name in bare) and not (model and _is_key(model, column))
 
 
 def _is_key(model: type[Model], column: str) -> bool:

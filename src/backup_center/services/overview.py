@@ -159,6 +159,24 @@ def by_type(record: BackupRecord) -> dict[str, dict[str, int]]:
     return found
 
 
+def contents(record: BackupRecord) -> list[dict[str, Any]]:
+    """Data types in their configured order, those that are no more last, each with its tables."""
+    types = by_type(record)
+    labels = {name: str(found) for name, found in registry.data_types().items()}
+    order = [*(name for name in labels if name in types), *(name for name in types if name not in labels)]
+    return [
+        {
+            "name": name,
+            "label": labels.get(name, name),
+            **types[name],
+            "contents": [
+                {"label": label, **content} for label, content in record.contents.items() if content["type"] == name
+            ],
+        }
+        for name in order
+    ]
+
+
 def seconds_of(record: BackupRecord) -> float | None:
     """How long a backup took; ``None`` if it has not ended."""
     if record.backup_start_time is None or record.backup_end_time is None:

@@ -8,12 +8,13 @@ from typing import Any
 
 from django import template
 from django.apps import apps
+from django.urls import NoReverseMatch
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from .. import quantities
+from .. import addresses, quantities, registry
 
 register = template.Library()
 
@@ -76,6 +77,25 @@ def when(moment: datetime | None, *, relative: bool = True) -> SafeString | str:
     shown = quantities.ago(moment) if relative else quantities.moment(moment)
     iso = quantities.local(moment).isoformat()
     return format_html('<time datetime="{}" title="{}">{}</time>', iso, exact, shown)
+
+
+register.simple_tag(addresses.record_url, name="record_url")
+
+
+@register.simple_tag(takes_context=True)
+def record_history_url(context: Any) -> str:
+    """On a page of Django's admin: where the object's versions in backups are; nothing for who may not see them."""
+    thing, request = context.get("original"), context.get("request")
+    ours = apps.get_containing_app_config(__name__)
+    if thing is None or request is None or ours is None:
+        return ""
+    if not request.user.has_perm(f"{ours.label}.browse_backuprecord") or not registry.is_covered(type(thing)):
+        return ""
+    key = addresses.key_of([field.value_to_string(thing) for field in thing._meta.pk_fields])
+    try:
+        return addresses.record_url(thing._meta.concrete_model._meta.label_lower, key, thing._state.db)  # noqa: SLF001
+    except NoReverseMatch:  # a project that doesn't include our pages
+        return ""
 
 
 @register.simple_tag(takes_context=True)

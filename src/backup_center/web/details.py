@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.contrib import messages
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from .. import registry
 from ..engine.errors import BackupCenterError, NotFound
 from ..models import BackupLog, BackupRecord
 from ..services import BackupService, cleanup, lineage, overview
@@ -29,7 +28,7 @@ class BackupDetailView(StaffView):
             record=record,
             seconds=overview.seconds_of(record),
             usable=record.status == BackupRecord.Status.SUCCESS,
-            contents=_contents(record),
+            contents=overview.contents(record),
             checked=checks.exclude(log_level=BackupLog.Level.INFO).first(),
             log=log[:LOG_SHOWN],
             more_log=len(log) > LOG_SHOWN,
@@ -95,21 +94,3 @@ class BackupPinView(StaffView):
         )
         self.tell(messages.SUCCESS, text)
         return redirect("backup:detail", pk)
-
-
-def _contents(record: BackupRecord) -> list[dict[str, Any]]:
-    """Data types in their configured order, those that are no more last, each with its tables."""
-    types = overview.by_type(record)
-    labels = {name: str(found) for name, found in registry.data_types().items()}
-    order = [*(name for name in labels if name in types), *(name for name in types if name not in labels)]
-    return [
-        {
-            "name": name,
-            "label": labels.get(name, name),
-            **types[name],
-            "contents": [
-                {"label": label, **content} for label, content in record.contents.items() if content["type"] == name
-            ],
-        }
-        for name in order
-    ]

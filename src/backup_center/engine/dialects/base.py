@@ -243,6 +243,27 @@ class Connection(ABC):
     def within(self, table: LiveTable, part: KeyRange) -> tuple[str, Sequence[Any]]:
         """SQL for "the key lies in this range", as the database sorts, and its parameters. Only for keyed tables."""
 
+    # Single keys
+
+    @abstractmethod
+    def asking(self, specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
+        """For a few quick questions about these tables; what follows is only asked inside."""
+
+    @abstractmethod
+    def stored_key(self, table: LiveTable, values: Sequence[Any]) -> list[Any] | None:
+        """A key as its columns would store it and as it stands in chunks; ``None`` if they can't hold it.
+
+        ``values``: as they stand in chunks, or as Django would send them.
+        """
+
+    @abstractmethod
+    def compared(self, table: LiveTable, key: Sequence[Any], others: Iterable[Sequence[Any]]) -> list[int]:
+        """For each of these keys whether the table sorts it before ``key`` (-1), equals it (0) or after it (1)."""
+
+    @abstractmethod
+    def rows_with_key(self, table: LiveTable, key: Sequence[Any]) -> list[list[Any]]:
+        """The live rows with this key, as in chunks: one or none, but for keys that a model only claims."""
+
     # Replacing
 
     @abstractmethod

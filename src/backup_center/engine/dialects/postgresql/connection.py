@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from ...errors import DatabaseFailed, NotExact, ReferencesInTheWay, Refused, SchemaDiffers
 from ..base import Connection, ForeignKey, KeyRange, LiveTable, Load, Piece, RawChunk, TableSpec
-from . import catalog, reading, replacing
+from . import catalog, keys, reading, replacing
 
 # One meaning for every value's text, whatever the role or the database have set; no limits but our own.
 SETTINGS = {
@@ -34,6 +34,7 @@ SETTINGS = {
 }
 LOCK_ATTEMPTS = 6
 NOT_UNICODE = (psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter)
+UNFIT = (psycopg.DataError, psycopg.IntegrityError)  # a value that its column can't hold
 RETRIED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.UndefinedTable)
 
 
@@ -177,6 +178,36 @@ class PostgresConnection(Connection):
 
     def within(self, table: LiveTable, part: KeyRange) -> tuple[str, Sequence[Any]]:
         return reading.within(self._session, table, part), ()
+
+    # Single keys
+
+    def asking(self, specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
+        return self.snapshot(specs)
+
+    def stored_key(self, table: LiveTable, values: Sequence[Any]) -> list[Any] | None:
+        self.execute("SAVEPOINT key")
+        try:
+            self.stage(keys.KEY, table, table.key, [values])
+        except (DatabaseFailed, UnicodeEncodeError) as error:
+            if isinstance(error, DatabaseFailed) and not isinstance(error.__cause__, UNFIT):
+                raise
+            self.execute("ROLLBACK TO SAVEPOINT key")
+            return None
+        return self._rows(keys.stored_key(table))[0]
+
+    def compared(self, table: LiveTable, key: Sequence[Any], others: Iterable[Sequence[Any]]) -> list[int]:
+        self.stage(keys.KEY, table, table.key, [key])
+        self.stage(keys.OTHERS, table, table.key, others)
+        return [sign for (sign,) in self.query(keys.compared(table))]
+
+    def rows_with_key(self, table: LiveTable, key: Sequence[Any]) -> list[list[Any]]:
+        self.stage(keys.KEY, table, table.key, [key])
+        with _reading_clearly(table):
+            return self._rows(keys.rows_with_key(table))
+
+    def _rows(self, query: str) -> list[list[Any]]:
+        with failing_clearly():
+            return reading.read_rows(self._session, query)
 
     # Replacing
 

@@ -218,6 +218,14 @@ def _slices(session: pq.abc.PGconn, keys: list[int]) -> Iterator[list[bytes]]:
         yield pending
 
 
+def read_rows(connection: psycopg.Connection, query: str) -> list[list[Any]]:
+    """A few rows, as in chunks."""
+    with _copying(
+        connection, f"COPY ({query}) TO STDOUT (FORMAT csv, FORCE_QUOTE *, ESCAPE '\\', NULL 'null')"
+    ) as session:
+        return [row for lines in _batches(session) for row in orjson.loads(to_json(lines))]
+
+
 def read_pieces(
     connection: psycopg.Connection, table: LiveTable, wanted: Collection[int] | None, last: int
 ) -> Iterator[Piece]:

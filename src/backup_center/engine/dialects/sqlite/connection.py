@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 
 from ... import values
 from ...errors import DatabaseFailed, Refused
+from ...values import encode_key
 from ..base import Connection, ForeignKey, KeyRange, LiveTable, Load, Piece, RawChunk, TableSpec
-from . import catalog, reading, replacing
+from . import catalog, keys, reading, replacing
 
 BUSY_SECONDS = 10
 CACHE_KIB = 48 * 1024
@@ -128,6 +129,28 @@ class SqliteConnection(Connection):
 
     def within(self, table: LiveTable, part: KeyRange) -> tuple[str, Sequence[Any]]:
         return reading.within(table, part)
+
+    # Single keys
+
+    def asking(self, specs: Sequence[TableSpec]) -> AbstractContextManager[None]:
+        """No transaction: in some journal modes it would hold up writers."""
+        return nullcontext()
+
+    def stored_key(self, table: LiveTable, values: Sequence[Any]) -> list[Any] | None:
+        try:
+            self.stage(keys.KEY, table, table.key, [values])
+        except (OverflowError, UnicodeEncodeError):
+            return None
+        [key] = self.query(f"SELECT * FROM temp.{keys.KEY}")
+        return encode_key(key)
+
+    def compared(self, table: LiveTable, key: Sequence[Any], others: Iterable[Sequence[Any]]) -> list[int]:
+        with failing_clearly():
+            return keys.compared(self._session, table, key, others)
+
+    def rows_with_key(self, table: LiveTable, key: Sequence[Any]) -> list[list[Any]]:
+        with failing_clearly():
+            return keys.rows_with_key(self._session, table, key)
 
     # Replacing
 

@@ -43,7 +43,7 @@ def read_chunks(session: sqlite3.Connection, table: LiveTable) -> Iterator[RawCh
             parts, count, size, last = [], 0, 0, rows[0]
             # Never cut between equal keys: a "primary key" that a model only claims may repeat.
             while rows and ((count < CHUNK_ROWS and size < CHUNK_BYTES) or _same_key(rows[0], last, keys)):
-                part = _encode(rows)[1:-1]
+                part = encode(rows)[1:-1]
                 parts.append(part)
                 count, size, last = count + len(rows), size + len(part), rows[-1]
                 rows = cursor.fetchmany(_step(len(rows), len(part)))
@@ -80,7 +80,7 @@ def _read_part(
     session: sqlite3.Connection, table: LiveTable, borders: Iterable[Sequence[Any]], part: KeyRange, number: int
 ) -> Iterator[Piece]:
     """Rows and borders in the table's own order: SQLite merges two sorted streams; the borders number the ranges."""
-    _stage(session, BORDERS, table.key, borders)
+    stage(session, BORDERS, table.key, borders)
     cursor = session.cursor()
     try:
         cursor.execute(*_pieces_statement(table, part))
@@ -91,7 +91,7 @@ def _read_part(
                 if is_border:
                     number += len(rows)
                 else:
-                    body = _encode(rows)
+                    body = encode(rows)
                     yield Piece(range=number, body=body, rows=len(rows))
                     step = _step(len(rows), len(body))
     except sqlite3.OperationalError as error:
@@ -106,7 +106,7 @@ def read_beside(
     session: sqlite3.Connection, table: LiveTable, beside: Iterable[Sequence[Any]]
 ) -> Iterator[tuple[list[list[Any]], list[list[Any]]]]:
     """As ``Connection.beside``."""
-    _stage(session, BESIDE, table.names, beside)
+    stage(session, BESIDE, table.names, beside)
     columns = ", ".join(quote(name) for name in table.names)
     order = ", ".join(f"{table.names.index(name) + 1} COLLATE BINARY" for name in table.key)
     keys = [table.names.index(name) for name in table.key]
@@ -123,10 +123,10 @@ def read_beside(
 
 def _sides(rows: list[Row]) -> tuple[list[list[Any]], list[list[Any]]]:
     beside, live = ([row[:-1] for row in rows if row[-1] == side] for side in (0, 1))
-    return orjson.loads(_encode(beside)), orjson.loads(_encode(live))
+    return orjson.loads(encode(beside)), orjson.loads(encode(live))
 
 
-def _stage(session: sqlite3.Connection, name: str, like: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def stage(session: sqlite3.Connection, name: str, like: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """In columns without a type, which leave every value as it is."""
     columns = [f"c{index}" for index in range(len(like))]
     session.execute(f"DROP TABLE IF EXISTS temp.{name}")
@@ -168,7 +168,7 @@ def _step(rows: int, size: int) -> int:
     return max(1, min(STEP, CHUNK_BYTES * rows // size))
 
 
-def _encode(rows: list[Row]) -> bytes:
+def encode(rows: list[Row]) -> bytes:
     encoded = values.encode_rows(rows)
     if b"null" in encoded and not INFINITIES.isdisjoint(chain.from_iterable(rows)):  # orjson writes them as null
         return values.encode_rows([[values.tag_real(value) for value in row] for row in rows])
