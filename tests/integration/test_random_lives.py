@@ -1,0 +1,454 @@
+"""Random lives (reliability 8): whatever happens, every backup that is listed restores to exactly its moment.
+
+Hypothesis makes up what happens: rows come, change and go, tables are altered, time passes; backups are taken, fail,
+are pinned, deleted and cleaned up; restores replace everything or one data type. Beside it a model remembers the rows
+of each moment as plain SQL read them, and works out from the manifests' chunks alone what may be deleted.
+
+A way to restore that is new needs one more rule around ``_restore``, which says what the live rows should be then.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db.models import F
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from backup_center.engine import contents, verify
+from backup_center.engine.errors import BackupCenterError, Refused, SchemaDiffers
+from backup_center.models import BackupLog, BackupRecord, Installation
+from backup_center.services import BackupService, RestoreService, catalogue
+from tests.integration.histories import KEYS, POSTGRESQL
+from tests.integration.killing import kill_at, let_the_lease_expire
+from tests.integration.lives import TYPES, LiveTable, Row, Shape, live_tables, rows_in_archives
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+Rows = dict[str, list[Row]]
+Status, Trigger = BackupRecord.Status, BackupRecord.Trigger
+SIDECAR = ".manifest.json"
+# More lives than the suite has time for, other ones each time: BACKUP_TEST_LIVES=500
+LIVES = int(os.environ.get("BACKUP_TEST_LIVES", "0"))
+USUAL_LIVES, STEPS = 15, 30
+
+LABELS = ("zoo.legacy", "zoo.legacynote", "zoo.seat")
+labels = st.sampled_from(LABELS)
+places = st.integers(0, 99)  # of a key or a backup among those that there are
+lengths = st.integers(1, 12)
+texts = st.sampled_from(["'a'", "''", "'changed'", "'猫'", "'NULL'"])
+some_types = st.sampled_from([None, ["WORDS"], ["SEATS"], ["SEATS", "WORDS"]])
+kinds_of_backup = st.sampled_from(["INCREMENTAL", "INCREMENTAL", "INCREMENTAL", "FULL"])
+# At the last one it is complete, unless there was a dead one before it to clean up after.
+DEADLY = ["open ….tar.gz.partial", "half a write", "rename ….tar.gz.partial", "fsync #3",
+          "rename ….manifest.json.partial", "fsync #4"]  # fmt: skip
+
+
+class Stopped(Exception):
+    """Somebody has had enough of waiting."""
+
+
+@dataclass(kw_only=True)
+class Moment:
+    """What the model knows of a backup; ``rows`` and ``shapes`` by label. One that failed is not ``good``."""
+
+    record: BackupRecord
+    good: bool
+    rows: Rows = field(default_factory=dict)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    needs: set[str] = field(default_factory=set)  # ids of the archives that its chunks lie in
+    age: int = 0  # in days
+    pinned: bool = False
+
+    @property
+    def id(self) -> str:
+        return str(self.record.backup_id)
+
+    @property
+    def is_safety(self) -> bool:
+        return self.record.trigger == Trigger.SAFETY
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What a life needs of the test around it."""
+
+    vault: Path
+    run: Callable[..., None]
+    backups: BackupService
+    restores: RestoreService
+
+
+class Life(RuleBasedStateMachine):
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.tables: dict[str, LiveTable] = {}
+        self.moments: dict[int, Moment] = {}  # by the record's primary key, in their order
+        self.dead: int | None = None  # whose process was killed, and nobody has noticed yet
+        self.unseen = False  # something happened to the vault
+
+    # -- the life of the tables
+
+    @initialize(kind=st.sampled_from(sorted(KEYS)), rows=st.integers(0, 40))
+    def begin(self, kind: str, rows: int) -> None:
+        self.tables = live_tables(kind, self.world.run)
+        for table in self.tables.values():
+            table.create()
+            table.put(table.keys[:rows], "'first'")
+
+    @rule(label=labels, place=places, count=lengths, value=texts)
+    def insert(self, label: str, place: int, count: int, value: str) -> None:
+        table = self.tables[label]
+        table.put(_some(table, place, count), value)
+
+    @rule(label=labels, place=places, count=lengths, value=texts)
+    def update(self, label: str, place: int, count: int, value: str) -> None:
+        table = self.tables[label]
+        table.update(_some(table, place, count), value)
+
+    @rule(label=labels, place=places, count=lengths)
+    def delete(self, label: str, place: int, count: int) -> None:
+        table = self.tables[label]
+        table.delete(_some(table, place, count))
+
+    @rule(label=labels, one=places, other=places)
+    def change_a_key(self, label: str, one: int, other: int) -> None:
+        table = self.tables[label]
+        table.move(*_some(table, one, 1), *_some(table, other, 1))
+
+    @rule(label=labels, value=texts)
+    def insert_everything(self, label: str, value: str) -> None:
+        self.tables[label].put(self.tables[label].keys, value)
+
+    @rule(label=labels, value=texts)
+    def update_everything(self, label: str, value: str) -> None:
+        self.tables[label].update(self.tables[label].keys, value)
+
+    @rule(label=labels)
+    def truncate(self, label: str) -> None:
+        self.tables[label].empty()
+
+    @rule(label=labels, extra=st.booleans(), wide=st.booleans())
+    def alter(self, label: str, extra: bool, wide: bool) -> None:
+        table = self.tables[label]
+        table.alter(Shape(extra, table.types[-1] if wide else table.types[0]))
+
+    # -- backups that are taken, and that fail
+
+    @rule(types=some_types, kind=kinds_of_backup)
+    def back_up(self, types: list[str] | None, kind: str) -> None:
+        rows = self._live()
+        record = self.world.backups.create_backup(types, kind)
+        assert record.status == Status.SUCCESS
+        self._learn(record, rows)
+        self._look()
+
+    @rule(kind=kinds_of_backup, step=st.sampled_from(DEADLY))
+    def killed(self, kind: str, step: str) -> None:
+        rows = self._live()
+        kill_at(step, lambda: self.world.backups.create_backup(None, kind))
+        let_the_lease_expire()
+        self._look()
+        record = BackupRecord.objects.latest("sequence")
+        assert record.status == Status.RUNNING
+        self.dead = record.pk
+        complete = (self.world.vault / f"{record.backup_name}{SIDECAR}").exists()
+        self._learn(record, rows if complete else None)
+
+    @rule(kind=kinds_of_backup)
+    def stopped(self, kind: str) -> None:
+        def stop(*_progress: object) -> None:
+            raise Stopped
+
+        self._fails(Stopped, kind, progress=stop)
+
+    @precondition(lambda self: self.dead is None)
+    @rule(kind=kinds_of_backup)
+    def no_folder(self, kind: str) -> None:
+        with self._away(self.world.vault):
+            self.world.vault.write_text("in the way")
+            self._fails(BackupCenterError, kind)
+
+    @precondition(lambda self: self._lender())
+    @rule()
+    def a_lender_vanishes(self) -> None:
+        """While chunks of its archive are borrowed."""
+        lender = self._lender()
+        assert lender is not None
+        with self._away(self.world.vault / lender.record.file_path) as vanish:
+            self._fails(BackupCenterError, "INCREMENTAL", progress=vanish)
+
+    @precondition(lambda self: not POSTGRESQL)  # which takes no such text
+    @rule(kind=kinds_of_backup, label=labels, place=places)
+    def a_row_cannot_be_carried(self, kind: str, label: str, place: int) -> None:
+        table = self.tables[label]
+        [key] = _some(table, place, 1)
+        table.put([key], "CAST(x'ff' AS TEXT)")
+        self._fails(BackupCenterError, kind)
+        table.update([key], "'mended'")
+
+    # -- what is kept
+
+    @rule(days=st.sampled_from([1, 5, 40, -2]))
+    def time_passes(self, days: int) -> None:
+        """Or the clock is set back: then backups seem to come from the future."""
+        BackupRecord.objects.update(created_at=F("created_at") - timedelta(days=days))
+        for moment in self.moments.values():
+            moment.age += days
+
+    @precondition(lambda self: self._listed())
+    @rule(place=places, pinned=st.booleans())
+    def pin_or_release(self, place: int, pinned: bool) -> None:
+        moment = self._pick(place)
+        self.world.backups.pin_backup(moment.record, pinned=pinned)
+        moment.pinned = pinned
+
+    @rule(days=st.sampled_from([0, 3, 30]))
+    def clean_up(self, days: int) -> None:
+        staying = self._staying(days)
+        deleted = self.world.backups.delete_old_backups(days)
+        self._look()
+        assert set(BackupRecord.objects.values_list("pk", flat=True)) == staying
+        assert deleted == len(self.moments) - len(staying)
+        self.moments = {pk: moment for pk, moment in self.moments.items() if pk in staying}
+
+    @precondition(lambda self: self.moments)
+    @rule(place=places)
+    def delete_by_hand(self, place: int) -> None:
+        moment = list(self.moments.values())[place % len(self.moments)]
+        others = [other for other in self._good() if other is not moment]
+        if moment.pinned or any(moment.id in other.needs for other in others):
+            with pytest.raises(Refused):
+                self.world.backups.delete_backup(moment.record)
+        else:
+            del self.moments[moment.record.pk]
+            self.world.backups.delete_backup(moment.record)
+        self._look()
+
+    # -- what comes back
+
+    @precondition(lambda self: self._listed())
+    @rule(place=places, types=some_types, safety=st.booleans())
+    def restore(self, place: int, types: list[str] | None, safety: bool) -> None:
+        moment = self._pick(place)
+        if types is not None:
+            types = [name for name in types if name in moment.record.data_types] or None
+        self._restore(moment, types, safety_backup=safety)
+
+    @precondition(lambda self: self._listed())
+    @rule(place=places)
+    def verify(self, place: int) -> None:
+        assert self.world.backups.verify_backup(self._pick(place).record, deep=True) == []
+
+    # -- what must hold
+
+    @precondition(lambda self: self.unseen)
+    @invariant()
+    def every_listed_backup_holds_its_moment(self) -> None:
+        self.unseen = False
+        vault = catalogue.get_vault()
+        for moment in self._good():
+            sidecar = catalogue.open_sidecar(moment.record, vault)
+            archives = catalogue.archives_of(sidecar)
+            if moment.record.pk != self.dead:
+                assert verify.examine(vault, sidecar, archives, deep=True) == []
+                assert rows_in_archives(sidecar.manifest, contents.stored_reader(vault, archives)) == moment.rows
+
+    @invariant()
+    def records_and_files_agree(self) -> None:
+        found = {}
+        files = set(self.world.vault.iterdir()) if self.world.vault.exists() else set()
+        for record in BackupRecord.objects.all():
+            found[record.pk] = record.status
+            if record.pk == self.dead:
+                files = {path for path in files if not path.name.startswith(f"{record.backup_name}.")}
+            elif record.status == Status.SUCCESS:
+                files -= {self.world.vault / record.file_path, self.world.vault / f"{record.backup_name}{SIDECAR}"}
+                assert set(record.needs) == self.moments[record.pk].needs
+        assert files == set()
+        settled = {pk: Status.SUCCESS if moment.good else Status.FAILED for pk, moment in self.moments.items()}
+        assert found == settled | ({} if self.dead is None else {self.dead: Status.RUNNING})
+
+    def teardown(self) -> None:
+        """Every backup really restores, in any order: tables that were altered are altered back for it."""
+        try:
+            if sys.exc_info()[0] is None:
+                listed = self._listed()
+                random.Random(len(listed)).shuffle(listed)
+                for moment in listed:
+                    moment.record.refresh_from_db()
+                    self._restore(moment, None, safety_backup=False)
+                    for label, shape in moment.shapes.items():
+                        self.tables[label].alter(shape)
+                    self._restore(moment, None, safety_backup=False)
+        finally:
+            self._forget()
+
+    # -- the model
+
+    def _live(self) -> Rows:
+        return {label: table.rows() for label, table in self.tables.items()}
+
+    def _good(self) -> list[Moment]:
+        return [moment for moment in self.moments.values() if moment.good]
+
+    def _listed(self) -> list[Moment]:
+        """Those that may be used: of one that was just killed nobody knows yet how it ended."""
+        return [moment for moment in self._good() if moment.record.pk != self.dead]
+
+    def _pick(self, place: int) -> Moment:
+        """The newest for 0: simple histories use it."""
+        listed = self._listed()
+        moment = listed[-1 - place % len(listed)]
+        moment.record.refresh_from_db()  # as a page shows it
+        return moment
+
+    def _lender(self) -> Moment | None:
+        """A backup of everything that will surely lend to the next one: the schema is still the same."""
+        last = max(self._listed(), key=lambda moment: moment.record.sequence, default=None)
+        if last is None or set(last.record.data_types) != set(TYPES) or last.needs != {last.id}:
+            return None
+        same = any(
+            last.shapes[label] == table.shape and last.rows[label] == table.rows() != []
+            for label, table in self.tables.items()
+        )
+        return last if same and last.age <= 5 else None
+
+    def _learn(self, record: BackupRecord, rows: Rows | None) -> None:
+        """Of a new record; without rows it is one of a backup that failed."""
+        moment = Moment(record=BackupRecord.objects.get(pk=record.pk), good=rows is not None)
+        if rows is not None:
+            manifest = catalogue.open_sidecar(record, catalogue.get_vault()).manifest
+            has = [label for label, table in self.tables.items() if table.data_type in record.data_types]
+            moment.rows = {label: rows[label] for label in has}
+            moment.shapes = {label: self.tables[label].shape for label in has}
+            moment.needs = {chunk.archive for table in manifest.tables for chunk in table.chunks} | {manifest.id}
+        self.moments[record.pk] = moment
+
+    def _look(self) -> None:
+        """Something held the lease: what was dead before is settled now, and the vault may be another."""
+        self.dead = None
+        self.unseen = True
+
+    def _new(self) -> list[BackupRecord]:
+        return list(BackupRecord.objects.exclude(pk__in=self.moments))
+
+    def _fails(self, error: type[Exception], kind: str, **options: object) -> None:
+        with pytest.raises(error):
+            self.world.backups.create_backup(None, kind, **options)
+        self._look()
+        [record] = self._new()
+        assert (record.status, record.error_message != "") == (Status.FAILED, True)
+        self._learn(record, None)
+
+    def _staying(self, days: int) -> set[int]:
+        """The records that a cleanup has to leave: young, pinned, the last good one of a type, and what those need."""
+        staying = {pk for pk, moment in self.moments.items() if moment.pinned or moment.age < days}
+        for name in TYPES:
+            having = [moment for moment in self._good() if name in moment.record.data_types]
+            if having:
+                last = max(having, key=lambda moment: (not moment.is_safety, moment.record.sequence))
+                staying.add(last.record.pk)
+        needed = {need for moment in self._good() if moment.record.pk in staying for need in moment.needs}
+        while more := {pk for pk, moment in self.moments.items() if moment.id in needed} - staying:
+            staying |= more
+            needed |= {need for pk in more for need in self.moments[pk].needs}
+        return staying
+
+    def _restore(self, moment: Moment, types: list[str] | None, *, after: Rows | None = None, **options: bool) -> None:
+        """Restore: then the live rows are ``after``, by default the moment's; or nothing, if a table was altered.
+
+        What was replaced is in a safety backup then, if there is to be one, which is a backup like any other.
+        """
+        before = self._live()
+        chosen = [label for label in moment.rows if types is None or self.tables[label].data_type in types]
+        if any(moment.shapes[label] != self.tables[label].shape for label in chosen):
+            with pytest.raises(SchemaDiffers):
+                self.world.restores.restore_from_backup(moment.record, data_types=types, **options)
+            assert self._live() == before
+            for record in self._new():
+                self._learn(record, None)
+        else:
+            self.world.restores.restore_from_backup(moment.record, data_types=types, **options)
+            assert self._live() == before | {label: (after or moment.rows)[label] for label in chosen}
+            new = self._new()
+            assert len(new) == int(options["safety_backup"])
+            for record in new:
+                self._learn(record, before)
+                assert set(self.moments[record.pk].rows) == set(chosen)
+                assert self.moments[record.pk].is_safety
+        self._look()
+
+    @contextmanager
+    def _away(self, path: Path) -> Iterator[Callable[..., None]]:
+        """Move a file or a folder away, at once or (a file) when what is yielded is called; afterwards it is back."""
+        hidden = self.world.vault.parent / f"{path.name}.away"
+
+        def vanish(*_progress: object) -> None:
+            if path.exists():
+                path.rename(hidden)
+
+        if path == self.world.vault:
+            path.mkdir(exist_ok=True)
+            vanish()
+        try:
+            yield vanish
+        finally:
+            path.unlink(missing_ok=True)
+            hidden.rename(path)
+
+    def _forget(self) -> None:
+        for table in self.tables.values():
+            table.drop()
+        BackupLog.objects.all().delete()
+        BackupRecord.objects.all().delete()
+        Installation.objects.all().delete()
+        shutil.rmtree(self.world.vault, ignore_errors=True)
+
+
+def _some(table: LiveTable, place: int, count: int) -> list[tuple[str, ...]]:
+    """Keys that lie beside each other, in the order in which they were listed."""
+    first = place % len(table.keys)
+    return list(table.keys[first : first + count])
+
+
+@pytest.fixture
+def world(request, settings) -> World:
+    settings.BACKUP_DATA_TYPES = TYPES
+    request.getfixturevalue("small_chunks")  # after the setting, which it remembers
+    services = {name: request.getfixturevalue(name) for name in ("backups", "restores")}
+    return World(vault=settings.BACKUP_DIR, run=request.getfixturevalue("schema"), **services)
+
+
+def test_every_listed_backup_restores_to_its_moment_whatever_happens(world):
+    run_state_machine_as_test(
+        lambda: Life(world),
+        settings=settings(
+            max_examples=LIVES or USUAL_LIVES,
+            stateful_step_count=STEPS,
+            derandomize=not LIVES,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate, Phase.shrink],
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
