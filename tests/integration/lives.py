@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import connection, models
@@ -18,7 +18,7 @@ Row = tuple[Any, ...]
 Key = tuple[str, ...]  # the literals of its columns
 
 TYPES = {"WORDS": {"models": ["zoo.Legacy", "zoo.LegacyNote"]}, "SEATS": {"models": ["zoo.Seat"]}}
-DISTINCT, CAN_REPEAT = "PRIMARY KEY", "repeat"
+DISTINCT = "PRIMARY KEY"
 NARROW, WIDE = "text", "varchar(200)"
 
 
@@ -48,9 +48,10 @@ class LiveTable:
     def repeats(self) -> bool:
         return DISTINCT not in self.columns
 
-    @property
-    def types(self) -> Sequence[str]:
-        return (NARROW, WIDE)
+    def some(self, place: int, count: int) -> Sequence[Key]:
+        """Keys that lie beside each other, in the order in which they were listed."""
+        first = place % len(self.keys)
+        return self.keys[first : first + count]
 
     def create(self) -> None:
         self.run(f"CREATE TABLE {self.table} ({self._definition(self.shape)})")
@@ -72,6 +73,10 @@ class LiveTable:
 
     def delete(self, keys: Iterable[Key]) -> None:
         self.run(f"DELETE FROM {self.table} WHERE {self._any_of(keys)}")
+
+    def delete_from(self, key: Key) -> None:
+        """This key and all above it: the last ranges are empty then."""
+        self.run(f"DELETE FROM {self.table} WHERE ({', '.join(self.key)}) >= ({', '.join(key)})")
 
     def move(self, one: Key, other: Key) -> None:
         """A row gets another key, perhaps one of another range."""
@@ -129,14 +134,15 @@ class LiveTable:
 class Seats(LiveTable):
     """A table of Django's own, altered by its schema editor."""
 
-    types = (NARROW,)
-
     def create(self) -> None:
         pass
 
     def drop(self) -> None:
         self.alter(Shape())
         self.run(f"DELETE FROM {self.table}")
+
+    def alter(self, shape: Shape) -> None:
+        super().alter(replace(shape, type=NARROW))
 
     def _add_or_drop_column(self, add: bool) -> None:
         column = models.IntegerField(null=True)
