@@ -93,7 +93,7 @@ class Backup:
 
 
 BackupOrChange = Backup | Change
-SMALL, LARGE = ["insert", "update", "delete", "move"], ["delete from", "fill", "update all", "truncate", "alter"]
+SMALL, LARGE = ["insert", "update", "delete", "move", "delete from"], ["fill", "update all", "truncate", "alter"]
 backups = st.builds(Backup, some_types, kinds_of_backup)
 changes = st.builds(
     Change,
@@ -160,6 +160,7 @@ class Life(RuleBasedStateMachine):
         for table in self.tables.values():
             table.create()
             table.put(table.keys[:rows], "'first'")
+        self._happen([Backup(None, "FULL")])
 
     @rule(
         before=happenings,
@@ -280,9 +281,10 @@ class Life(RuleBasedStateMachine):
                 random.Random(len(listed)).shuffle(listed)
                 for moment in listed:
                     moment.record.refresh_from_db()
-                    self._restore(moment, None, safety_backup=False)
-                    for label, shape in moment.shapes.items():
-                        self.tables[label].alter(shape)
+                    if self._altered_since(moment, None):
+                        self._restore(moment, None, safety_backup=False)
+                        for label, shape in moment.shapes.items():
+                            self.tables[label].alter(shape)
                     self._restore(moment, None, safety_backup=False)
         finally:
             self._forget()
@@ -367,20 +369,26 @@ class Life(RuleBasedStateMachine):
             needed |= {need for pk in more for need in self.moments[pk].needs}
         return staying
 
+    def _chosen(self, moment: Moment, types: list[str] | None) -> list[str]:
+        return [label for label in moment.rows if types is None or self.tables[label].data_type in types]
+
+    def _altered_since(self, moment: Moment, types: list[str] | None) -> bool:
+        return any(moment.shapes[label] != self.tables[label].shape for label in self._chosen(moment, types))
+
     def _restore(self, moment: Moment, types: list[str] | None, *, after: Rows | None = None, **options: bool) -> None:
         """Restore: then the live rows are ``after``, by default the moment's; or nothing, if a table was altered.
 
         What was replaced is in a safety backup then, if there is to be one, which is a backup like any other.
         """
         before = self._live()
-        chosen = [label for label in moment.rows if types is None or self.tables[label].data_type in types]
-        if any(moment.shapes[label] != self.tables[label].shape for label in chosen):
+        if self._altered_since(moment, types):
             with pytest.raises(SchemaDiffers):
                 self.world.restores.restore_from_backup(moment.record, data_types=types, **options)
             assert self._live() == before
             for record in self._new():
                 self._learn(record, None)
         else:
+            chosen = self._chosen(moment, types)
             self.world.restores.restore_from_backup(moment.record, data_types=types, **options)
             assert self._live() == before | {label: (after or moment.rows)[label] for label in chosen}
             new = self._new()
