@@ -35,7 +35,7 @@ def find(record: BackupRecord) -> Lineage:
                 return Lineage(reason=reason)
             try:
                 sidecar = catalogue.open_sidecar(candidate, catalogue.get_vault())
-                reason = _why_not_lent(candidate, sidecar.manifest)
+                reason = _why_not_lent(candidate, sidecar.manifest, str(record.project_id))
             except BackupCenterError as error:
                 reason = str(error)
             return Lineage(reason=reason) if reason else Lineage(manifest=sidecar.manifest, record=candidate)
@@ -88,9 +88,9 @@ def _why_not(candidate: BackupRecord) -> str:
     return ""
 
 
-def _why_not_lent(candidate: BackupRecord, manifest: Manifest) -> str:
+def _why_not_lent(candidate: BackupRecord, manifest: Manifest, project: str) -> str:
     """What its manifest and the files say against it."""
-    if manifest.project != str(candidate.project_id):
+    if {manifest.project, str(candidate.project_id)} != {project}:
         return _("%(name)s is another project's") % {"name": candidate.backup_name}
     if manifest.codec != get_settings().codec:
         return _("%(name)s is stored in another way (BACKUP_COMPRESSION)") % {"name": candidate.backup_name}
