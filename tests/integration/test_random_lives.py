@@ -45,9 +45,9 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 Rows = dict[str, list[Row]]
 Status, Trigger = BackupRecord.Status, BackupRecord.Trigger
 SIDECAR = ".manifest.json"
-# More lives than the suite has time for, other ones each time: BACKUP_TEST_LIVES=500
+# More lives than the suite has time for (half a minute on either database), other ones each time: BACKUP_TEST_LIVES=500
 LIVES = int(os.environ.get("BACKUP_TEST_LIVES", "0"))
-USUAL_LIVES, STEPS = 12, 12
+USUAL_LIVES, STEPS = (7 if POSTGRESQL else 12), 12
 
 places = st.integers(0, 99)  # of a key or a backup among those that there are
 some_types = st.sampled_from([None, ["WORDS"], ["SEATS"], ["SEATS", "WORDS"]])
