@@ -45,9 +45,9 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 Rows = dict[str, list[Row]]
 Status, Trigger = BackupRecord.Status, BackupRecord.Trigger
 SIDECAR = ".manifest.json"
-# More lives than the suite has time for (half a minute on either database), other ones each time: BACKUP_TEST_LIVES=500
+# More lives than the suite has time for, other ones each time: BACKUP_TEST_LIVES=500
 LIVES = int(os.environ.get("BACKUP_TEST_LIVES", "0"))
-USUAL_LIVES, STEPS = (7 if POSTGRESQL else 12), 12
+USUAL_LIVES, STEPS = (6 if POSTGRESQL else 12), 12
 
 places = st.integers(0, 99)  # of a key or a backup among those that there are
 some_types = st.sampled_from([None, ["WORDS"], ["SEATS"], ["SEATS", "WORDS"]])
@@ -213,12 +213,7 @@ class Life(RuleBasedStateMachine):
         BackupRecord.objects.update(created_at=F("created_at") - timedelta(days=passed))
         for moment in self.moments.values():
             moment.age += passed
-        staying = self._staying(days)
-        deleted = self.world.backups.delete_old_backups(days)
-        self._look()
-        assert set(BackupRecord.objects.values_list("pk", flat=True)) == staying
-        assert deleted == len(self.moments) - len(staying)
-        self.moments = {pk: moment for pk, moment in self.moments.items() if pk in staying}
+        self._clean_up(days)
 
     @precondition(lambda self: self.moments)
     @rule(before=happenings, place=places)
@@ -274,18 +269,13 @@ class Life(RuleBasedStateMachine):
         assert found == settled | ({} if self.dead is None else {self.dead: Status.RUNNING})
 
     def teardown(self) -> None:
-        """Every backup really restores, in any order: tables that were altered are altered back for it."""
+        """Every backup really restores; and what a cleanup leaves still does."""
         try:
             if sys.exc_info()[0] is None:
-                listed = self._listed()
-                random.Random(len(listed)).shuffle(listed)
-                for moment in listed:
-                    moment.record.refresh_from_db()
-                    if self._altered_since(moment, None):
-                        self._restore(moment, None, safety_backup=False)
-                        for label, shape in moment.shapes.items():
-                            self.tables[label].alter(shape)
-                    self._restore(moment, None, safety_backup=False)
+                self._restore_all()
+                self._clean_up(0)
+                self.records_and_files_agree()
+                self._restore_all()
         finally:
             self._forget()
 
@@ -369,11 +359,31 @@ class Life(RuleBasedStateMachine):
             needed |= {need for pk in more for need in self.moments[pk].needs}
         return staying
 
+    def _clean_up(self, days: int) -> None:
+        staying = self._staying(days)
+        deleted = self.world.backups.delete_old_backups(days)
+        self._look()
+        assert set(BackupRecord.objects.values_list("pk", flat=True)) == staying
+        assert deleted == len(self.moments) - len(staying)
+        self.moments = {pk: moment for pk, moment in self.moments.items() if pk in staying}
+
     def _chosen(self, moment: Moment, types: list[str] | None) -> list[str]:
         return [label for label in moment.rows if types is None or self.tables[label].data_type in types]
 
     def _altered_since(self, moment: Moment, types: list[str] | None) -> bool:
         return any(moment.shapes[label] != self.tables[label].shape for label in self._chosen(moment, types))
+
+    def _restore_all(self) -> None:
+        """In any order. Tables that were altered are altered back for it."""
+        listed = self._listed()
+        random.Random(len(listed)).shuffle(listed)
+        for moment in listed:
+            moment.record.refresh_from_db()
+            if self._altered_since(moment, None):
+                self._restore(moment, None, safety_backup=False)
+                for label, shape in moment.shapes.items():
+                    self.tables[label].alter(shape)
+            self._restore(moment, None, safety_backup=False)
 
     def _restore(self, moment: Moment, types: list[str] | None, *, after: Rows | None = None, **options: bool) -> None:
         """Restore: then the live rows are ``after``, by default the moment's; or nothing, if a table was altered.
