@@ -15,7 +15,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,101 +36,32 @@ from backup_center.engine import contents, verify
 from backup_center.engine.errors import BackupCenterError, Refused, SchemaDiffers
 from backup_center.models import BackupLog, BackupRecord, Installation
 from backup_center.services import BackupService, RestoreService, catalogue
+from tests.integration.happenings import (
+    DEADLY,
+    Backup,
+    BackupOrChange,
+    Change,
+    happenings,
+    kinds_of_backup,
+    places,
+    some_types,
+)
 from tests.integration.histories import KEYS, POSTGRESQL
 from tests.integration.killing import kill_at, let_the_lease_expire
-from tests.integration.lives import NARROW, TYPES, WIDE, LiveTable, Row, Shape, live_tables, rows_in_archives
+from tests.integration.lives import TYPES, LiveTable, live_tables, rows_in_archives
+from tests.integration.moments import Moment, Rows, staying_after_cleanup
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
-Rows = dict[str, list[Row]]
-Status, Trigger = BackupRecord.Status, BackupRecord.Trigger
+Status = BackupRecord.Status
 SIDECAR = ".manifest.json"
 # More lives than the suite has time for, other ones each time: BACKUP_TEST_LIVES=500
 LIVES = int(os.environ.get("BACKUP_TEST_LIVES", "0"))
 USUAL_LIVES, STEPS = (6 if POSTGRESQL else 12), 12
 
-places = st.integers(0, 99)  # of a key or a backup among those that there are
-some_types = st.sampled_from([None, ["WORDS"], ["SEATS"], ["SEATS", "WORDS"]])
-kinds_of_backup = st.sampled_from(["INCREMENTAL", "INCREMENTAL", "INCREMENTAL", "FULL"])
-# At the last one it is complete, unless there was a dead one before it to clean up after.
-DEADLY = ["open ….tar.gz.partial", "half a write", "rename ….tar.gz.partial", "fsync #3",
-          "rename ….manifest.json.partial", "fsync #4"]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Change:
-    """To some rows, beside each other, of a table; or to the table."""
-
-    what: str
-    label: str
-    place: int
-    count: int
-    value: str
-    shape: Shape
-
-    def apply_to(self, table: LiveTable) -> None:
-        keys = table.some(self.place, self.count)
-        changes: dict[str, Callable[[], None]] = {
-            "insert": lambda: table.put(keys, self.value),
-            "update": lambda: table.update(keys, self.value),
-            "delete": lambda: table.delete(keys),
-            "move": lambda: table.move(keys[0], keys[-1]),
-            "delete from": lambda: table.delete_from(keys[0]),
-            "fill": lambda: table.put(table.keys, self.value),
-            "update all": lambda: table.update(table.keys, self.value),
-            "truncate": table.empty,
-            "alter": lambda: table.alter(self.shape),
-        }
-        changes[self.what]()
-
-
-@dataclass(frozen=True)
-class Backup:
-    """To be taken."""
-
-    types: list[str] | None
-    kind: str
-
-
-BackupOrChange = Backup | Change
-SMALL, LARGE = ["insert", "update", "delete", "move", "delete from"], ["fill", "update all", "truncate", "alter"]
-backups = st.builds(Backup, some_types, kinds_of_backup)
-changes = st.builds(
-    Change,
-    what=st.sampled_from([*SMALL, *SMALL, *LARGE]),
-    label=st.sampled_from(["zoo.legacy", "zoo.legacynote", "zoo.seat"]),
-    place=places,
-    count=st.integers(1, 6),
-    value=st.sampled_from(["'a'", "''", "'changed'", "'猫'", "'NULL'"]),
-    shape=st.builds(Shape, st.booleans(), st.sampled_from([NARROW, WIDE])),
-)
-# Part of every rule, since Hypothesis leaves out about half of the rules in each life.
-happenings = st.lists(st.one_of(backups, changes), max_size=6)
-
 
 class Stopped(Exception):
     """Somebody has had enough of waiting."""
-
-
-@dataclass(kw_only=True)
-class Moment:
-    """What the model knows of a backup; ``rows`` and ``shapes`` by label. One that failed is not ``good``."""
-
-    record: BackupRecord
-    good: bool
-    rows: Rows = field(default_factory=dict)
-    shapes: dict[str, Shape] = field(default_factory=dict)
-    needs: set[str] = field(default_factory=set)  # ids of the archives that its chunks lie in
-    age: int = 0  # in days
-    pinned: bool = False
-
-    @property
-    def id(self) -> str:
-        return str(self.record.backup_id)
-
-    @property
-    def is_safety(self) -> bool:
-        return self.record.trigger == Trigger.SAFETY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -345,22 +276,8 @@ class Life(RuleBasedStateMachine):
         assert (record.status, record.error_message != "") == (Status.FAILED, True)
         self._learn(record, None)
 
-    def _staying(self, days: int) -> set[int]:
-        """The records that a cleanup has to leave: young, pinned, the last good one of a type, and what those need."""
-        staying = {pk for pk, moment in self.moments.items() if moment.pinned or moment.age < days}
-        for name in TYPES:
-            having = [moment for moment in self._good() if name in moment.record.data_types]
-            if having:
-                last = max(having, key=lambda moment: (not moment.is_safety, moment.record.sequence))
-                staying.add(last.record.pk)
-        needed = {need for moment in self._good() if moment.record.pk in staying for need in moment.needs}
-        while more := {pk for pk, moment in self.moments.items() if moment.id in needed} - staying:
-            staying |= more
-            needed |= {need for pk in more for need in self.moments[pk].needs}
-        return staying
-
     def _clean_up(self, days: int) -> None:
-        staying = self._staying(days)
+        staying = staying_after_cleanup(self.moments, days)
         deleted = self.world.backups.delete_old_backups(days)
         self._look()
         assert set(BackupRecord.objects.values_list("pk", flat=True)) == staying
