@@ -1,9 +1,11 @@
-"""What may happen before anything else does: strategies for changes of live tables, and for backups."""
+"""What may happen: changes of live tables and backups, as strategies; and what makes a backup fail."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from hypothesis import strategies as st
 
@@ -66,3 +68,28 @@ changes = st.builds(
 )
 # Part of every rule, since Hypothesis leaves out about half of the rules in each life.
 happenings = st.lists(st.one_of(backups, changes), max_size=6)
+
+
+class Stopped(Exception):
+    """Somebody has had enough of waiting."""
+
+
+def stop(*_progress: object) -> None:
+    raise Stopped
+
+
+@contextmanager
+def away(path: Path, vault: Path) -> Iterator[Callable[..., None]]:
+    """What is yielded moves a file of the vault, or the whole of it, away. Afterwards it is back."""
+    vault.mkdir(exist_ok=True)
+    hidden = vault.parent / f"{path.name}.away"
+
+    def vanish(*_progress: object) -> None:
+        if path.exists():
+            path.rename(hidden)
+
+    try:
+        yield vanish
+    finally:
+        path.unlink(missing_ok=True)
+        hidden.rename(path)

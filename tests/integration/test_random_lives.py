@@ -13,8 +13,7 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -41,10 +40,13 @@ from tests.integration.happenings import (
     Backup,
     BackupOrChange,
     Change,
+    Stopped,
+    away,
     happenings,
     kinds_of_backup,
     places,
     some_types,
+    stop,
 )
 from tests.integration.histories import KEYS, POSTGRESQL
 from tests.integration.killing import kill_at, let_the_lease_expire
@@ -57,11 +59,7 @@ Status = BackupRecord.Status
 SIDECAR = ".manifest.json"
 # More lives than the suite has time for, other ones each time: BACKUP_TEST_LIVES=500
 LIVES = int(os.environ.get("BACKUP_TEST_LIVES", "0"))
-USUAL_LIVES, STEPS = (6 if POSTGRESQL else 12), 12
-
-
-class Stopped(Exception):
-    """Somebody has had enough of waiting."""
+USUAL_LIVES, STEPS = (6 if POSTGRESQL else 10), 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,11 +100,12 @@ class Life(RuleBasedStateMachine):
     def back_up_in_vain(self, before: list[BackupOrChange], kind: str, why: str, place: int) -> None:
         self._happen(before)
         if why == "no folder" and self.dead is None:
-            with self._away(self.world.vault):
+            with away(self.world.vault, self.world.vault) as vanish:
+                vanish()
                 self.world.vault.write_text("in the way")
                 self._fails(BackupCenterError, kind)
         elif why == "lender vanishes" and (lender := self._lender()):
-            with self._away(self.world.vault / lender.record.file_path) as vanish:
+            with away(self.world.vault / lender.record.file_path, self.world.vault) as vanish:
                 self._fails(BackupCenterError, "INCREMENTAL", progress=vanish)
         elif why == "row cannot be carried" and not POSTGRESQL:  # which takes no such text
             table = list(self.tables.values())[place % 3]
@@ -114,7 +113,7 @@ class Life(RuleBasedStateMachine):
             self._fails(BackupCenterError, kind)
             table.update(table.some(place, 1), "'mended'")
         else:
-            self._fails(Stopped, kind, progress=_stop)
+            self._fails(Stopped, kind, progress=stop)
 
     @rule(before=happenings, kind=kinds_of_backup, step=st.sampled_from(DEADLY))
     def die_backing_up(self, before: list[BackupOrChange], kind: str, step: str) -> None:
@@ -326,24 +325,6 @@ class Life(RuleBasedStateMachine):
                 assert self.moments[record.pk].is_safety
         self._look()
 
-    @contextmanager
-    def _away(self, path: Path) -> Iterator[Callable[..., None]]:
-        """Move a file or a folder away, at once or (a file) when what is yielded is called; afterwards it is back."""
-        hidden = self.world.vault.parent / f"{path.name}.away"
-
-        def vanish(*_progress: object) -> None:
-            if path.exists():
-                path.rename(hidden)
-
-        if path == self.world.vault:
-            path.mkdir(exist_ok=True)
-            vanish()
-        try:
-            yield vanish
-        finally:
-            path.unlink(missing_ok=True)
-            hidden.rename(path)
-
     def _forget(self) -> None:
         for table in self.tables.values():
             table.drop()
@@ -351,10 +332,6 @@ class Life(RuleBasedStateMachine):
         BackupRecord.objects.all().delete()
         Installation.objects.all().delete()
         shutil.rmtree(self.world.vault, ignore_errors=True)
-
-
-def _stop(*_progress: object) -> None:
-    raise Stopped
 
 
 @pytest.fixture
