@@ -11,8 +11,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from backup_center.engine.errors import BadSignature, Damaged
+from backup_center.services import catalogue
 from tests.integration.forging import archive_path, flip, sidecar_path
 from tests.integration.killing import stop_at
+from tests.zoo.models import Animal, Keeper
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,6 +90,80 @@ def test_an_older_archive_rolled_back_under_a_newer_name_is_noticed(small_zoo, b
     sidecar_path(newer).write_bytes(sidecar_path(older).read_bytes())
 
     refused(newer, Damaged)
+
+
+def borrowing(small_zoo, backups):
+    """An older backup, and one that lends all its chunks to an incremental one."""
+    older = backups.create_backup()
+    Animal.objects.update(name="of the lender")
+    Keeper.objects.update(name="of the lender")
+    lender = backups.create_backup()
+    borrower = backups.create_backup(backup_type="INCREMENTAL")
+    assert borrower.needs == [str(borrower.backup_id), str(lender.backup_id)]
+    return older, lender, borrower
+
+
+def roll_back(older, lender) -> None:
+    archive_path(lender).write_bytes(archive_path(older).read_bytes())
+    sidecar_path(lender).write_bytes(sidecar_path(older).read_bytes())
+
+
+def swap_pairs(older, lender) -> None:
+    swap(archive_path(older), archive_path(lender))
+    swap(sidecar_path(older), sidecar_path(lender))
+
+
+def rename(older, lender) -> None:
+    archive_path(lender).rename(archive_path(lender).with_name("backup_full_20200101_000000.tar.gz"))
+
+
+@pytest.mark.parametrize("replace", [roll_back, swap_pairs, rename])
+def test_a_lender_replaced_by_another_whole_archive_is_noticed_by_what_borrows(
+    small_zoo, backups, restores, refused, replace
+):
+    """The other is signed, and as it was written: but it is not the one whose chunks were borrowed."""
+    older, lender, borrower = borrowing(small_zoo, backups)
+    rows = small_zoo.rows()
+    files = {path: path.read_bytes() for path in small_zoo.vault.iterdir()}
+    replace(older, lender)
+
+    found = backups.verify_backup(borrower)
+    assert len(found) == sum(len(chunks) for chunks in borrowed(borrower))
+    assert backups.verify_backup(borrower, deep=True) == found
+    refused(borrower, Damaged)
+    afresh = backups.create_backup(backup_type="INCREMENTAL")
+    assert (afresh.parent, afresh.needs) == (None, [str(afresh.backup_id)])
+    assert backups.verify_backup(afresh, deep=True) == []
+
+    for path, data in files.items():
+        path.write_bytes(data)
+    small_zoo.spoil()
+    assert backups.verify_backup(borrower) == []
+    restores.restore_from_backup(borrower, safety_backup=False)
+    assert small_zoo.rows() == rows
+
+
+def test_a_chunk_rolled_back_to_what_an_older_backup_has_is_noticed(small_zoo, backups, refused):
+    """Bytes of the same table and range, whole in themselves, in the place of those that were borrowed."""
+    older, lender, borrower = borrowing(small_zoo, backups)
+    was, is_now = animals(older)[0], animals(lender)[0]
+    old = archive_path(older).read_bytes()[was.offset : was.offset + was.length]
+    data = archive_path(lender).read_bytes()
+    archive_path(lender).write_bytes(data[: is_now.offset] + old + data[is_now.offset + is_now.length :])
+
+    assert any("data/zoo.animal/000000.json" in line for line in backups.verify_backup(borrower))
+    assert backups.verify_backup(older) == []
+    refused(borrower, Damaged)
+
+
+def animals(record):
+    return catalogue.open_sidecar(record, catalogue.get_vault()).manifest.table("zoo.animal").chunks
+
+
+def borrowed(record):
+    """Of each table, the chunks that lie elsewhere."""
+    tables = catalogue.open_sidecar(record, catalogue.get_vault()).manifest.tables
+    return [[chunk for chunk in table.chunks if chunk.archive != str(record.backup_id)] for table in tables]
 
 
 def test_a_damaged_chunk_is_named_and_other_backups_restore(small_zoo, backups, restores, refused, capsys):

@@ -11,8 +11,9 @@ from django.db import connection
 from django.utils import timezone
 
 from backup_center.engine.errors import BackupCenterError, Refused
-from backup_center.models import BackupLog, BackupRecord
+from backup_center.models import BackupLog, BackupRecord, Installation
 from backup_center.services import catalogue, cleanup
+from tests.integration.forging import flip
 from tests.integration.histories import HISTORIES, KEYS, rows, some_history, some_rows
 from tests.zoo.models import Animal, Keeper, Seat
 
@@ -181,6 +182,17 @@ def test_a_parent_that_cannot_lend_is_passed_over_by_name(
     assert small_zoo.rows() == before
 
 
+def test_a_parent_from_before_this_project_had_its_own_identity_is_passed_over(small_zoo, backups, incremental):
+    """A copy of a project that was given an id of its own: the records that it was copied with are the other's."""
+    backups.create_backup()
+    Installation.objects.update(project_id=uuid.uuid4())
+    record = incremental()
+
+    assert (record.parent, record.needs) == (None, [str(record.backup_id)])
+    assert "another project" in reasons()[0]
+    assert incremental().parent == record
+
+
 def test_an_altered_table_is_read_afresh_the_others_are_borrowed(small_zoo, backups, incremental, schema):
     full = backups.create_backup()
     schema("ALTER TABLE zoo_keeper ADD COLUMN shoe integer")
@@ -244,6 +256,41 @@ def test_damage_of_a_lender_is_found_in_all_that_borrow_the_chunk_and_in_no_othe
         restores.restore_from_backup(borrower)
     assert small_zoo.rows() == before
     restores.restore_from_backup(other, safety_backup=False)
+
+
+@pytest.mark.parametrize("lost", ["chunk", "archive"])
+def test_all_that_depend_on_an_ancestor_are_named_and_what_does_not_need_the_loss_restores(
+    small_zoo, backups, restores, incremental, lost
+):
+    full = backups.create_backup()
+    needs_the_chunk = [full, incremental(), incremental()]
+    Animal.objects.filter(weight=600).update(name="changed")
+    has_its_own = [incremental(), incremental()]
+    moments = {record: small_zoo.rows() for record in has_its_own}
+    apart = backups.create_backup()
+    moments |= {apart: small_zoo.rows(), incremental(): small_zoo.rows()}
+    path = small_zoo.vault / full.file_path
+    if lost == "archive":
+        path.unlink()
+    else:
+        flip(
+            path, catalogue.open_sidecar(full, catalogue.get_vault()).manifest.table("zoo.animal").chunks[1].offset + 40
+        )
+
+    dependants = [record.backup_name for record in reversed([*needs_the_chunk[1:], *has_its_own])]
+    assert backups.verify_backup(full)[-1] == f"These borrow from it, verify them too: {', '.join(dependants)}."
+    damaged = needs_the_chunk if lost == "chunk" else [*needs_the_chunk, *has_its_own]
+    for record in BackupRecord.objects.all():
+        assert bool(backups.verify_backup(record)) == (record in damaged), record
+    small_zoo.spoil()
+    for record in damaged:
+        before = small_zoo.rows()
+        with pytest.raises(BackupCenterError, match="is damaged"):
+            restores.restore_from_backup(record)
+        assert small_zoo.rows() == before
+    for record in moments.keys() - {*damaged}:
+        restores.restore_from_backup(record, safety_backup=False)
+        assert small_zoo.rows() == moments[record]
 
 
 def test_a_lender_that_vanishes_meanwhile_withdraws_the_backup(small_zoo, backups, incremental):

@@ -71,19 +71,23 @@ def total() -> int:
     return sum(Numbers.objects.values_list("integer", flat=True)) + Legacy.objects.get().pk
 
 
-def test_money_that_moves_during_a_backup_is_neither_lost_nor_made(schema, backups, restores, empty_everything):
+@pytest.mark.parametrize("kind", ["FULL", "INCREMENTAL"])
+def test_money_that_moves_during_a_backup_is_neither_lost_nor_made(kind, schema, backups, restores, empty_everything):
     schema("CREATE TABLE legacy (id integer PRIMARY KEY, name text)", "INSERT INTO legacy VALUES (1000, 'bank')")
     Numbers.objects.bulk_create(Numbers(integer=1000) for _number in range(1500))
     before = total()
+    lender = backups.create_backup(["ZOO"]) if kind == "INCREMENTAL" else None
     transfers = Transfers()
     with ThreadPoolExecutor(1) as others:
         running = others.submit(transfers.run)
         try:
-            record = backups.create_backup(["ZOO"], progress=transfers.wait_for_one)
+            record = backups.create_backup(["ZOO"], kind, progress=transfers.wait_for_one)
         finally:
             transfers.stop.set()
         running.result()
     assert transfers.done > 3
+    assert record.parent == lender
+    assert (record.contents["zoo.numbers"]["borrowed"] > 0) == (lender is not None)
     empty_everything()
     restores.restore_from_backup(record)
     assert total() == before

@@ -22,3 +22,15 @@ def test_a_backup_is_taken_listed_judged_and_restored(settings, backups, restore
     assert f"{record.backup_name}  {record.created_at:%Y-%m-%d %H:%M:%S}" in capsys.readouterr().out
     assert [verdict.delete for verdict in cleanup.plan(days=0)] == [False]
     assert restores.restore_from_backup(record)["animals"] == 0
+
+
+def test_incremental_backups_and_cleanups_work_too(settings, small_zoo, backups, restores):
+    settings.USE_TZ = False
+    lender = backups.create_backup()
+    rows, record = small_zoo.rows(), backups.create_backup(backup_type="INCREMENTAL")
+
+    assert record.needs == [str(record.backup_id), str(lender.backup_id)]
+    assert backups.delete_old_backups(days=0) == 0
+    small_zoo.spoil()
+    restores.restore_from_backup(record, safety_backup=False)
+    assert small_zoo.rows() == rows

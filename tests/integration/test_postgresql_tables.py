@@ -174,3 +174,19 @@ def test_views_and_tables_without_a_model_are_named(schema, backups):
     assert left_out["zoo.legacyview"] == "it is a view"
     assert left_out["zoo.legacy"] == "the database has no such table"
     assert left_out["nobody_knows"] == "no model describes this table"
+
+
+@pytest.mark.parametrize("read", [1, 2, 3])
+def test_reading_that_is_left_early_leaves_the_session_usable(read, small_chunks, schema):
+    """After any chunk, the last one too, when no row is left to come."""
+    schema(
+        "CREATE TABLE legacy (id integer PRIMARY KEY, name text)",
+        "INSERT INTO legacy SELECT n, 'name' FROM generate_series(1, 10) n",
+    )
+    with engine_connection("default") as session, session.snapshot([LEGACY]):
+        [table], _missing = session.describe([LEGACY])
+        chunks = session.chunks(table)
+        assert sum(next(chunks).rows for _number in range(read)) == min(4 * read, 10)
+        chunks.close()
+        assert session.query("SELECT 1") == [(1,)]
+        assert session.count(table) == 10

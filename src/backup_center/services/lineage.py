@@ -39,13 +39,13 @@ def find(record: BackupRecord) -> Lineage:
                 manifest = catalogue.open_sidecar(candidate, catalogue.get_vault()).manifest
             except BackupCenterError as error:
                 return Lineage(reason=str(error))
-            return lending(candidate, manifest)
+            return lending(candidate, manifest, str(record.project_id))
     return Lineage(reason=_("there is no good backup of these data types yet"))
 
 
-def lending(candidate: BackupRecord, manifest: Manifest) -> Lineage:
-    """This backup as a parent, whatever its age."""
-    reason = _why_not(candidate) or _why_not_lent(candidate, manifest)
+def lending(candidate: BackupRecord, manifest: Manifest, project: str) -> Lineage:
+    """This backup as a parent of one of this project's, whatever its age."""
+    reason = _why_not(candidate) or _why_not_lent(candidate, manifest, project)
     return Lineage(reason=reason) if reason else Lineage(manifest=manifest, record=candidate)
 
 
@@ -100,9 +100,9 @@ def _why_too_old(candidate: BackupRecord) -> str:
     return ""
 
 
-def _why_not_lent(candidate: BackupRecord, manifest: Manifest) -> str:
+def _why_not_lent(candidate: BackupRecord, manifest: Manifest, project: str) -> str:
     """What its manifest and the files say against it."""
-    if manifest.project != str(candidate.project_id):
+    if {manifest.project, str(candidate.project_id)} != {project}:
         return _("%(name)s is another project's") % {"name": candidate.backup_name}
     if manifest.codec != get_settings().codec:
         return _("%(name)s is stored in another way (BACKUP_COMPRESSION)") % {"name": candidate.backup_name}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import select
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -284,9 +284,11 @@ def _copying(connection: psycopg.Connection, statement: str) -> Iterator[pq.abc.
     try:
         yield session
     except BaseException:
-        session.get_cancel().cancel()
-        while session.get_copy_data(0)[0] > 0:
-            pass
+        with suppress(psycopg.OperationalError):  # all lines have come already: there is nothing left to cancel
+            if session.get_copy_data(1)[0] >= 0:
+                session.get_cancel().cancel()
+                while session.get_copy_data(0)[0] > 0:
+                    pass
         _last_result(session)
         raise
     error = _last_result(session)
