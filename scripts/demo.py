@@ -31,7 +31,8 @@ MARK = "demo.lock"  # tells our folder from anybody else's, and whether a demo i
 CHINESE = (os.environ.get("LC_ALL") or os.environ.get("LANG") or "").startswith("zh")
 LANGUAGE = "zh-hans" if CHINESE else "en"
 ADMINISTRATOR = "admin"
-STEPS = 8
+STEPS = 11
+SHOP = 7  # whose day and night we follow
 
 # Our own tables and the sessions are not what a backup brings back; sqlite_… is SQLite's own.
 TABLES = """
@@ -40,6 +41,14 @@ WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIK
   AND name <> 'django_session' ORDER BY name
 """
 OPERATIONS = [f"operations_{name}" for name in ("devicedata", "manualoperationdata", "operationanalysis")]
+ORDINARY_DAY = [
+    (
+        "A shop gets a new name, and some bills are paid.",
+        "一家店铺换了新名字，几笔账单付清了。",
+        f"UPDATE store_shop SET name = name || ' II' WHERE id = {SHOP}",
+        "UPDATE finance_financerecord SET status = 'PAID' WHERE id % 97 = 0",
+    ),
+]
 BAD_NIGHT = [
     (
         "An UPDATE without its WHERE: every bill is paid, and nobody owed anything.",
@@ -50,10 +59,10 @@ BAD_NIGHT = [
         "A shop is deleted, with all that belongs to it.",
         "一家店铺被删除，它名下的数据也一并消失。",
         *(
-            f"DELETE FROM {table} WHERE shop_id = 7"
+            f"DELETE FROM {table} WHERE shop_id = {SHOP}"
             for table in (*OPERATIONS, "finance_financerecord", "store_contract")
         ),
-        "DELETE FROM store_shop WHERE id = 7",
+        f"DELETE FROM store_shop WHERE id = {SHOP}",
     ),
     (
         "Every third contract is lost, and its bills forget it.",
@@ -161,10 +170,11 @@ def read_everything() -> tuple[str, int, int]:
     return digest.hexdigest(), len(tables), count
 
 
-def have_a_bad_night() -> None:
+def happen(events: list[tuple[str, ...]]) -> None:
+    """By plain SQL, behind Django's back: a backup must see that too."""
     with closing(sqlite3.connect(DATABASE)) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
-        for english, chinese, *statements in BAD_NIGHT:
+        for english, chinese, *statements in events:
             say(english, chinese)
             for statement in statements:
                 rows = connection.execute(statement).rowcount
@@ -184,24 +194,36 @@ def tell(password: str) -> bool:
         manage("createsuperuser", *arguments, DJANGO_SUPERUSER_PASSWORD=password)
         say(f"user name {ADMINISTRATOR}, password {password}", f"用户名 {ADMINISTRATOR}，密码 {password}")
     with step(4, "A full backup", "做一次全量备份"):
+        manage("backup_database", "--description", words("The evening before", "前一天晚上"))
+    with step(5, "An ordinary day", "平常的一天"):
+        happen(ORDINARY_DAY)
+    with step(
+        6, "An incremental backup: it stores what changed, and is complete", "做一次增量备份：只存变化，却是完整的"
+    ):
         before, tables, rows = read_everything()
-        manage("backup_database", "--description", words("Before the bad night", "出事之前"))
+        manage("backup_database", "--type=INCREMENTAL", "--description", words("Before the bad night", "出事之前"))
         say(f"{rows:,} rows in {tables} tables, digest {before}", f"{tables} 张表共 {rows:,} 行，摘要 {before}")
-    with step(5, "A bad night", "糟糕的一夜"):
-        have_a_bad_night()
+    with step(7, "A bad night", "糟糕的一夜"):
+        happen(BAD_NIGHT)
     spoilt, _tables, left = read_everything()
     say(f"{left:,} of {rows:,} rows are left, digest {spoilt}", f"{rows:,} 行只剩 {left:,} 行，摘要 {spoilt}")
-    [sidecar] = (FOLDER / "backups").glob("*.manifest.json")
+    [sidecar] = (FOLDER / "backups").glob("backup_incremental_*.manifest.json")
     name = sidecar.name.removesuffix(".manifest.json")
-    with step(6, "The plan: what a restore would change", "恢复计划：先看会改变什么"):
+    with step(8, "The preview: what a restore would change", "预览：先看恢复会改变什么"):
         manage("restore_database", name, "--dry-run")
-    with step(7, "The restore: everything, or nothing", "执行恢复：要么全部，要么不变"):
+    with step(
+        9,
+        "The rewind: only what differs is replaced, all of it or nothing",
+        "回退：只替换不同的数据，要么全部，要么不变",
+    ):
         manage("restore_database", name, "--yes")
-    with step(8, "The proof: every row of every table, read again", "证明：重新读取每张表的每一行"):
+    with step(10, "The proof: every row of every table, read again", "证明：重新读取每张表的每一行"):
         after, _tables, count = read_everything()
         say(f"before    {before}", f"出事之前  {before}")
         say(f"spoilt    {spoilt}", f"出事之后  {spoilt}")
         say(f"restored  {after}", f"恢复之后  {after}")
+    with step(11, "One shop's past, in all backups", "一家店铺在所有备份里的经历"):
+        manage("record_history", "store.Shop", str(SHOP))
     if not before == after != spoilt:
         say(f"This is NOT what was backed up ({count:,} rows).", f"与备份时不一致（{count:,} 行）。", "\n")
     else:

@@ -53,7 +53,10 @@ def test_every_row_is_back_after_the_bad_night(surroundings):
     assert "rows are back" in done.stdout
     folder = Path(surroundings["DEMO_DIR"])
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert len(list((folder / "backups").glob("*.tar.gz"))) == 2  # the backup, and the safety backup of the restore
+    full, incremental, safety = sorted((folder / "backups").glob("*.tar.gz"), key=lambda path: path.stat().st_mtime_ns)
+    assert incremental.stat().st_size < full.stat().st_size / 2
+    assert re.search(r'name ".+" → ".+ II"', done.stdout)  # the shop's past: its name on the ordinary day
+    assert safety.name.startswith("backup_incremental_")
 
 
 def test_it_speaks_chinese_where_the_terminal_does(surroundings):
