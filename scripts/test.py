@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,6 +48,13 @@ for url in sys.stdin.read().split():
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
+@dataclass(frozen=True)
+class Job:
+    title: str
+    command: list[str | Path]
+    variables: dict[str, str | None]
+
+
 @dataclass
 class Report:
     """What was run and how it ended."""
@@ -63,6 +71,15 @@ class Report:
         if code:
             self.failed.append(title)
 
+    def run_together(self, jobs: list[Job]) -> None:
+        """Side by side, one on each processor; what each prints comes in one piece when it ends."""
+        with ThreadPoolExecutor(min(len(jobs), os.cpu_count() or 1)) as workers:
+            for title, code, seconds, output in workers.map(run_quietly, jobs):
+                outcome = f"FAILED ({code})" if code else "ok"
+                print(f"{output}\n== {title}: {outcome}, {seconds:.1f} s", flush=True)
+                if code:
+                    self.failed.append(title)
+
     def skip(self, reason: str) -> None:
         print(f"\n== skipped: {reason}", flush=True)
         (self.failed if os.environ.get("REQUIRE") == "all" else self.skipped).append(reason)
@@ -76,6 +93,16 @@ class Report:
         if not self.failed:
             print("all passed")
         return 1 if self.failed else 0
+
+
+def run_quietly(job: Job) -> tuple[str, int, float, str]:
+    print(f"\n== {job.title}: begun", flush=True)
+    started = time.monotonic()
+    done = subprocess.run(
+        job.command, cwd=ROOT, env=surroundings(job.variables), check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
+    )  # fmt: skip
+    return job.title, done.returncode, time.monotonic() - started, done.stdout
 
 
 def surroundings(variables: dict[str, str | None]) -> dict[str, str]:
@@ -104,21 +131,38 @@ def test(report: Report, pytest_arguments: list[str]) -> None:
     covering = not pytest_arguments and "PostgreSQL" in databases
     if covering:
         subprocess.run([first, "-m", "coverage", "erase"], cwd=ROOT, check=True)
+    # Two databases, or on one database two pairs: never two runs on the same server.
+    jobs = jobs_for(pairs, databases, chromium, pytest_arguments, covering=covering)
+    at_once = len(databases) if len(databases) > 1 else len(pairs)
+    for start in range(0, len(jobs), at_once):
+        report.run_together(jobs[start : start + at_once])
+    if covering:
+        report.run("coverage data", first, "-m", "coverage", "combine", "--quiet")
+        report.run("coverage", first, "-m", "coverage", "report")
+
+
+def jobs_for(
+    pairs: list[tuple[str, Path]],
+    databases: dict[str, str | None],
+    chromium: str | None,
+    pytest_arguments: list[str],
+    *,
+    covering: bool,
+) -> list[Job]:
+    jobs = []
     for name, python in pairs:
         # Once is enough, and slow enough: coverage and the demo on the oldest pair, the browser on the newest.
         oldest, newest = name == pairs[0][0], name == pairs[-1][0]
         measured = ["-m", "coverage", "run"] if covering and oldest else []
         for database, url in databases.items():
-            command = [python, *measured, "-m", "pytest", *pytest_arguments]
-            variables = {
+            command: list[str | Path] = [python, *measured, "-m", "pytest", *pytest_arguments]
+            variables: dict[str, str | None] = {
                 "BACKUP_TEST_DATABASE_URL": url,
                 "BACKUP_TEST_CHROMIUM": chromium if newest else None,
                 "BACKUP_TEST_AGAIN": None if oldest else "1",
             }
-            report.run(f"tests, {name}, {database}", *command, **variables)
-    if covering:
-        report.run("coverage data", first, "-m", "coverage", "combine", "--quiet")
-        report.run("coverage", first, "-m", "coverage", "report")
+            jobs.append(Job(f"tests, {name}, {database}", command, variables))
+    return jobs
 
 
 def available_pairs(report: Report) -> list[tuple[str, Path]]:
