@@ -16,6 +16,19 @@ from apps.finance.models import FinanceRecord
 with open({path!r}, "w") as stream:
     serializers.serialize("json", FinanceRecord.objects.order_by("pk")[:{rows}], indent=2, stream=stream)
 """
+ONE_RECORD = """
+import statistics, time
+from backup_center.models import BackupRecord
+from backup_center.services.records import looking_for
+backup = BackupRecord.objects.get(backup_name={name!r})
+def once(key):
+    started = time.perf_counter()
+    with looking_for("finance.FinanceRecord", str(key)) as record:
+        assert record.in_backup(backup)
+    return time.perf_counter() - started
+once(1)
+print(statistics.median(once(number * {rows} // 10) for number in range(1, 10)))
+"""
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,11 @@ class Mall:
     def serialize(self, path: Path, rows: int) -> None:
         """The first finance records as Django's indented JSON."""
         self.manage("shell", "--verbosity", "0", "--command", INDENTED.format(path=str(path), rows=rows))
+
+    def one_record(self, name: str) -> float:
+        """Seconds to find one finance record in this backup, in a process that runs already; a median."""
+        code = ONE_RECORD.format(name=name, rows=self.rows)
+        return float(self.manage("shell", "--verbosity", "0", "--command", code))
 
     def newest_backup(self) -> dict[str, object]:
         return json.loads(self.manage("list_backups", "--json"))[0]

@@ -12,6 +12,7 @@ import argparse
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
@@ -28,6 +29,7 @@ from mall import ROOT, Mall
 
 FINANCE = ["--data-types", "FINANCE"]
 SOME_ROWS = 1_000
+SPOILED = 500
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def postgresql(scratch: Path, options: argparse.Namespace) -> Iterator[Figure]:
         yield size(backup, dump)
         yield from json_share(mall, backup, scratch)
         yield from incremental(mall, taken["ours"], int(str(backup["size"])))
+        yield from rewind(mall, str(backup["name"]), dump, options)
+        yield one_record(mall, str(backup["name"]))
         seconds(["pg_dump", "-Fc", "-f", str(whole), url])
         restored = yield from postgresql_restore(mall, str(backup["name"]), whole, options)
         if not options.skip_slow:
@@ -127,6 +131,44 @@ def incremental(mall: Mall, full: float, size_of_full: int) -> Iterator[Figure]:
         size = int(str(mall.newest_backup()["size"]))
         cells = megabytes(size), megabytes(size_of_full)
         yield Figure(f"… its archive, {what}", *cells, size / size_of_full, most_size)
+
+
+def rewind(mall: Mall, name: str, dump: Path, options: argparse.Namespace) -> Iterator[Figure]:
+    """A bad UPDATE of 500 rows: side by side, and at random. The peer loads the whole table, as it must."""
+
+    listed = subprocess.run(["pg_restore", "-l", str(dump)], check=True, capture_output=True, text=True).stdout
+    contents = dump.with_suffix(".list")  # the table alone refers to tables that its dump doesn't have
+    contents.write_text("".join(line for line in listed.splitlines(keepends=True) if "FK CONSTRAINT" not in line))
+
+    def peer() -> float:
+        with database("backup_center_bench_empty") as url:
+            return seconds(["pg_restore", "-d", url, "-L", str(contents), str(dump)])
+
+    somewhere = mall.rows // 2
+    step = mall.rows // SPOILED
+    cases = {
+        "neighbouring": f"id BETWEEN {somewhere} AND {somewhere + SPOILED - 1}",
+        "scattered": f"id % {step} = 1",
+    }
+    for what, condition in cases.items():
+        spoil = f"UPDATE finance_financerecord SET amount = amount + 1 WHERE {condition}"
+
+        def run(*extra: str, spoil: str = spoil) -> float:
+            mall.execute(spoil)
+            return seconds(mall.command("restore_database", name, *FINANCE, *extra), mall.environment)
+
+        taken = alternately(
+            options.runs, preview=partial(run, "--dry-run"), rewind=partial(run, "--yes"), pg_restore=peer
+        )
+        rows = f"{SPOILED} {what} rows spoiled"
+        yield ratio(f"preview, {rows}, against `pg_restore` of the table", taken["preview"], taken["pg_restore"], 0.5)
+        yield ratio(f"rewind, {rows}, safety backup included", taken["rewind"], taken["pg_restore"], 0.5)
+
+
+def one_record(mall: Mall, name: str) -> Figure:
+    milliseconds = 1000 * mall.one_record(name)
+    print(f"  one record: {milliseconds:.0f} ms", flush=True)
+    return Figure("one record out of one local backup, in process, ms", f"{milliseconds:.0f} ms", "", milliseconds, 50)
 
 
 def postgresql_restore(
@@ -173,6 +215,7 @@ def sqlite(scratch: Path, options: argparse.Namespace) -> Iterator[Figure]:
     )
     yield ratio("full backup, against `sqlite3 .dump \\| gzip -1`", taken["ours"], taken["dump"], 1.1)
     name = str(mall.newest_backup()["name"])
+    yield one_record(mall, name)
     seconds(f"sqlite3 {file} '.dump finance_financerecord' > {plain}")
 
     def restore(*extra: str) -> float:
