@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 def withdraw(record: BackupRecord) -> bool:
     """Mark it as failed, so that it is neither restored nor borrowed from; ``False`` if somebody has just pinned it."""
+    reason = record.error_message
     if record.status != BackupRecord.Status.FAILED:
-        record.error_message = _("Its deletion was begun; it can't be used any more. The next cleanup ends it.")
-    record.status = BackupRecord.Status.FAILED
-    unpinned = BackupRecord.objects.filter(pk=record.pk, pinned=False)
-    return bool(unpinned.update(status=record.status, error_message=record.error_message))
+        reason = _("Its deletion was begun; it can't be used any more. The next cleanup ends it.")
+    changes = {"status": BackupRecord.Status.FAILED, "error_message": reason}
+    if not BackupRecord.objects.filter(pk=record.pk, pinned=False).update(**changes):
+        return False
+    record.status, record.error_message = BackupRecord.Status.FAILED, reason
+    return True
 
 
 def remove(record: BackupRecord, user: AbstractBaseUser | None, reason: str) -> None:
