@@ -1,4 +1,4 @@
-"""Django's admin: backups and the log, to look at. What it does to them (deletion alone), the service does."""
+"""Django's admin: backups and the log, to look at. What it does to them (deleting, pinning), the service does."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class BackupRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("status", "backup_type", "is_automatic", "created_at")
     search_fields = ("backup_name", "description", "created_by_name", "error_message")
     list_per_page = ROWS
-    actions = ("delete_selected",)
+    actions = ("delete_selected", "pin_selected", "release_selected")
     fieldsets: ClassVar[Fieldsets] = (
         (None, {"fields": ("backup_name", "backup_type", "status", "type_names", "description", "error_message")}),
         (gettext_lazy("File"), {"fields": ("file_path", "size", "file_hash", "encrypted")}),
@@ -171,6 +171,30 @@ class BackupRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             text = ngettext("%(count)d backup was deleted.", "%(count)d backups were deleted.", deleted)
             self.message_user(request, text % {"count": deleted}, messages.SUCCESS)
         return None
+
+    # -- pinning: the one thing that may be changed, though not in a form --
+
+    def has_pin_permission(self, request: HttpRequest) -> bool:
+        return may(request, "change", BackupRecord)
+
+    @admin.action(permissions=["pin"], description=gettext_lazy("Pin selected %(verbose_name_plural)s"))
+    def pin_selected(self, request: HttpRequest, queryset: models.QuerySet[BackupRecord]) -> None:
+        count = self._pin(request, queryset.filter(pinned=False), pinned=True)
+        text = ngettext("%(count)d backup was pinned.", "%(count)d backups were pinned.", count)
+        self.message_user(request, text % {"count": count}, messages.SUCCESS)
+
+    @admin.action(permissions=["pin"], description=gettext_lazy("Release selected %(verbose_name_plural)s"))
+    def release_selected(self, request: HttpRequest, queryset: models.QuerySet[BackupRecord]) -> None:
+        count = self._pin(request, queryset.filter(pinned=True), pinned=False)
+        text = ngettext("%(count)d backup was released.", "%(count)d backups were released.", count)
+        self.message_user(request, text % {"count": count}, messages.SUCCESS)
+
+    def _pin(self, request: HttpRequest, records: Iterable[BackupRecord], *, pinned: bool) -> int:
+        """How many were not as they should be, and are now."""
+        changed = list(records)
+        for record in changed:
+            BackupService().pin_backup(record, user=cast(AbstractBaseUser, request.user), pinned=pinned)
+        return len(changed)
 
     # -- what is shown --
 

@@ -27,7 +27,14 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
         settings = get_settings()
     except ImproperlyConfigured as error:
         return [checks.Error(str(error), hint=_("It is added to the defaults."), id="backup_center.E006")]
-    return [*_values(settings), *_folder(settings.directory), *_data_types(settings), *_masks(settings), *_databases()]
+    return [
+        *_values(settings),
+        *_generations(settings),
+        *_folder(settings.directory),
+        *_data_types(settings),
+        *_masks(settings),
+        *_databases(),
+    ]
 
 
 @checks.register("backup_center", deploy=True)
@@ -71,6 +78,7 @@ def _values(settings: Settings) -> Iterator[checks.CheckMessage]:
         )
     counted = (
         ("BACKUP_RETENTION_DAYS", settings.retention_days, 30),
+        ("BACKUP_SAFETY_RETENTION_DAYS", settings.safety_retention_days, 7),
         ("BACKUP_FULL_EVERY_DAYS", settings.full_every_days, 7),
     )
     for name, days, default in counted:
@@ -80,6 +88,16 @@ def _values(settings: Settings) -> Iterator[checks.CheckMessage]:
                 hint=_("The default is %(days)d.") % {"days": default},
                 id="backup_center.E002",
             )
+
+
+def _generations(settings: Settings) -> Iterator[checks.CheckMessage]:
+    if settings.keep is None:
+        return
+    from .services import generations  # only here: most commands need no engine
+
+    if wrong := generations.problem(settings.keep):
+        hint = _("Write for example BACKUP_KEEP = %(example)s, or any part of it; None turns it off.")
+        yield checks.Error(wrong, hint=hint % {"example": generations.EXAMPLE}, id="backup_center.E007")
 
 
 def _folder(folder: Path) -> Iterator[checks.CheckMessage]:

@@ -19,6 +19,8 @@ class Settings:
     compression: bool
     encryption: bool
     retention_days: int
+    safety_retention_days: int
+    keep: Mapping[str, int] | None
     full_every_days: int
     data_types: Mapping[str, Mapping[str, Any]] | None
     exclude: tuple[str, ...]
@@ -38,6 +40,8 @@ def get_settings() -> Settings:
         compression=bool(getattr(project, "BACKUP_COMPRESSION", True)),
         encryption=bool(getattr(project, "BACKUP_ENCRYPTION", False)),
         retention_days=getattr(project, "BACKUP_RETENTION_DAYS", 30),
+        safety_retention_days=getattr(project, "BACKUP_SAFETY_RETENTION_DAYS", 7),
+        keep=getattr(project, "BACKUP_KEEP", None),
         full_every_days=getattr(project, "BACKUP_FULL_EVERY_DAYS", 7),
         data_types=getattr(project, "BACKUP_DATA_TYPES", None),
         exclude=_patterns("BACKUP_EXCLUDE", '["app.Model", "app.*"]'),

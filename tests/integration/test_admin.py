@@ -297,3 +297,32 @@ def test_in_chinese_every_fact_has_a_chinese_name(admin, record, settings):
         assert len(found) > 8
         english = {label for label in found if re.search("[A-Za-z]", label.replace("ID", ""))}
         assert {label for label in english if record.backup_name not in label} <= {"SHA-256"}
+
+
+# -- pinning --
+
+
+def choose(client: Client, action: str, *records: BackupRecord):
+    fields = {"action": action, "_selected_action": [record.pk for record in records]}
+    return client.post(reverse(RECORDS), fields, follow=True)
+
+
+def test_backups_are_pinned_and_released_by_those_who_may_change_them(signed_in, record, backups):
+    client, other = signed_in("view_backuprecord", "change_backuprecord"), backups.create_backup(data_types=["LOG"])
+    backups.pin_backup(other)
+
+    assert "1 backup was pinned." in text(choose(client, "pin_selected", record, other))
+    assert set(BackupRecord.objects.values_list("pinned", flat=True)) == {True}
+    assert BackupLog.objects.filter(operated_by_name="li", backup_record=record).count() == 1
+
+    assert "2 backups were released." in text(choose(client, "release_selected", record, other))
+    assert set(BackupRecord.objects.values_list("pinned", flat=True)) == {False}
+
+
+def test_who_may_only_look_pins_nothing(signed_in, record):
+    client = signed_in("view_backuprecord", "delete_backuprecord")
+
+    assert "Pin selected" not in text(client.get(reverse(RECORDS)))
+    choose(client, "pin_selected", record)
+    record.refresh_from_db()
+    assert record.pinned is False

@@ -1,11 +1,14 @@
 """What a cleanup deletes, what it keeps, and the reason that it gives for each."""
 
+import time
+import uuid
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from backup_center.engine.errors import BackupCenterError, Refused
+from backup_center import signals
+from backup_center.engine.errors import NotDeleted, Refused
 from backup_center.models import BackupLog, BackupRecord
 from backup_center.services import cleanup
 
@@ -139,6 +142,60 @@ def test_what_runs_is_kept_with_all_that_it_may_borrow(old_backup, status):
     assert verdicts()[lender.backup_name] == (False, f"needed by {running.backup_name}")
 
 
+def test_safety_backups_live_by_their_own_days(backups, old_backup, settings):
+    older, younger = old_backup(days=8, trigger="safety"), old_backup(days=6, trigger="safety")
+    old_backup(days=0)
+
+    assert verdicts()[older.backup_name] == (True, "a safety backup, older than 7 days")
+    assert verdicts(days=0)[younger.backup_name] == (False, "a safety backup, not older than 7 days")
+    settings.BACKUP_SAFETY_RETENTION_DAYS = 5
+    assert verdicts()[younger.backup_name][0] is True
+    assert backups.delete_old_backups(days=30) == 2
+
+
+def test_a_failed_backup_from_the_future_is_kept_too(old_backup):
+    future = old_backup(days=-3, status="FAILED")
+
+    assert verdicts(days=0)[future.backup_name] == (False, "not older than 0 days")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("BACKUP_SAFETY_RETENTION_DAYS", -1), ("BACKUP_KEEP", {"daily": "7"}), ("BACKUP_KEEP", ["daily"])],
+)
+def test_nothing_is_deleted_by_a_rule_that_is_none(backups, old_backup, settings, name, value):
+    old_backup()
+    old_backup(days=1)
+    setattr(settings, name, value)
+
+    with pytest.raises(Refused):
+        backups.delete_old_backups(days=30)
+    assert BackupRecord.objects.count() == 2
+
+
+def test_who_needs_what_is_found_among_thousands(django_assert_max_num_queries):
+    """Each borrows from all before it, 32 at most, as incremental backups do."""
+    when = timezone.now() - timedelta(days=100)
+    project = uuid.uuid4()
+    records = [
+        BackupRecord(backup_name=f"b{n}", sequence=n, project_id=project, status="SUCCESS", data_types=["LOG"])
+        for n in range(5000)
+    ]
+    for n, record in enumerate(records):
+        record.needs = [str(lender.backup_id) for lender in records[max(n - 31, 0) : n + 1]]
+    BackupRecord.objects.bulk_create(records)
+    BackupRecord.objects.update(created_at=when)
+
+    began = time.process_time()
+    with django_assert_max_num_queries(1):
+        found = cleanup.plan(days=30)
+    assert time.process_time() - began < 5  # pairwise comparison takes a minute
+    assert not any(verdict.delete for verdict in found)
+    assert found[0].reason == "the last good backup of LOG"
+    assert "b4999" in found[31].reason
+    assert found[-1].reason.startswith("needed by b")
+
+
 def test_a_backup_from_the_future_is_kept(old_backup):
     future = old_backup(days=-3)
     old_backup(days=1)
@@ -186,14 +243,96 @@ def test_what_another_process_pinned_meanwhile_is_not_deleted(backups, old_backu
         backups.delete_backup(record)
 
 
-def test_a_record_whose_files_can_not_be_deleted_stays(backups, backup_dir, old_backup):
-    record = old_backup(days=0)
-    archive = backup_dir / record.file_path
-    archive.unlink()
-    archive.mkdir()  # what can't be unlinked, even by root
+@pytest.fixture
+def undeletable(backup_dir):
+    """Puts a directory in the place of an archive, which can't be unlinked, even by root; returns how to undo it."""
 
-    with pytest.raises(BackupCenterError, match=record.backup_name):
+    def block(record: BackupRecord):
+        archive = backup_dir / record.file_path
+        archive.unlink()
+        archive.mkdir()
+        return archive.rmdir
+
+    return block
+
+
+def test_a_record_whose_files_can_not_be_deleted_stays(backups, old_backup, undeletable):
+    record = old_backup(days=0)
+    undeletable(record)
+
+    with pytest.raises(NotDeleted, match=record.backup_name):
         backups.delete_backup(record)
 
-    assert BackupRecord.objects.filter(pk=record.pk).exists()
+    record.refresh_from_db()
+    assert record.status == "FAILED"
+    assert record.error_message.startswith("It could not be deleted: ")
     assert BackupLog.objects.get(operation="DELETE").log_level == "ERROR"
+
+
+def test_a_cleanup_goes_on_beside_what_can_not_be_deleted_and_tries_it_again(backups, old_backup, undeletable):
+    oldest, stubborn, newest = old_backup(days=50), old_backup(days=45), old_backup(days=40)
+    last = old_backup(days=1)
+    unblock = undeletable(stubborn)
+
+    for _attempt in range(2):
+        with pytest.raises(NotDeleted) as caught:
+            backups.delete_old_backups(days=30)
+        assert caught.value.names == (stubborn.backup_name,)
+        assert names() == {stubborn.backup_name, last.backup_name}
+    assert caught.value.exit_code == 1
+    assert stubborn.file_path in caught.value.problems[0]
+
+    unblock()
+    assert verdicts(days=60)[stubborn.backup_name] == (True, "what is left of it can't be used")
+    assert backups.delete_old_backups(days=60) == 1
+    assert names() == {last.backup_name}
+    assert {oldest.backup_name, newest.backup_name} <= {*BackupLog.objects.values_list("backup_name", flat=True)}
+
+
+def test_what_is_left_of_a_backup_stays_while_it_is_pinned_or_needed(backups, old_backup):
+    pinned, needed = old_backup(days=1, status="FAILED", pinned=True), old_backup(days=1, status="FAILED")
+    borrower = old_backup(days=1)
+    BackupRecord.objects.filter(pk=borrower.pk).update(needs=[str(borrower.backup_id), str(needed.backup_id)])
+
+    assert verdicts()[pinned.backup_name] == (False, "pinned")
+    assert verdicts()[needed.backup_name] == (False, f"needed by {borrower.backup_name}")
+    assert backups.delete_old_backups(days=30) == 0
+
+
+@pytest.mark.parametrize("ending", [".tar.gz", ".manifest.json.partial"])
+def test_files_that_a_failed_backup_left_are_removed_whatever_its_age(backups, backup_dir, old_backup, ending):
+    failed, plain = old_backup(days=1, status="FAILED", file_hash=""), old_backup(days=1, status="FAILED", file_hash="")
+    for path in backup_dir.iterdir():
+        path.unlink()
+    (backup_dir / (failed.backup_name + ending)).touch()
+
+    assert verdicts()[plain.backup_name] == (False, "not older than 30 days")
+    assert backups.delete_old_backups(days=30) == 1
+    assert list(backup_dir.iterdir()) == []
+    assert names() == {plain.backup_name}
+
+
+def test_a_failed_backup_with_a_sidecar_lives_by_its_age(old_backup):
+    """It was complete once, and its sidecar may only be unreadable for now."""
+    failed = old_backup(days=1, status="FAILED", file_hash="")
+
+    assert verdicts()[failed.backup_name] == (False, "not older than 30 days")
+
+
+def test_what_is_pinned_while_a_cleanup_runs_stays_with_what_it_needs(backups, old_backup):
+    lender, borrower = old_backup(days=60), old_backup(days=50)
+    BackupRecord.objects.filter(pk=borrower.pk).update(needs=[str(borrower.backup_id), str(lender.backup_id)])
+    first_to_go = old_backup(days=40)
+    old_backup(days=1)
+
+    def pin(record, **_facts):
+        if record.pk == first_to_go.pk:
+            BackupRecord.objects.filter(pk=borrower.pk).update(pinned=True)
+
+    signals.pre_delete.connect(pin)
+    try:
+        assert backups.delete_old_backups(days=30) == 1
+    finally:
+        signals.pre_delete.disconnect(pin)
+    assert {lender.backup_name, borrower.backup_name} <= names()
+    assert backups.verify_backup(borrower) == []

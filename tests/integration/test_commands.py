@@ -184,6 +184,34 @@ def test_cleanup_takes_the_retention_setting_without_days(run, backups, settings
     assert "not older than 12 days" in run("cleanup_backups")
 
 
+def test_cleanup_says_what_could_not_be_deleted_and_fails(fails, backups, backup_dir, capsys):
+    first, second, _last = (backups.create_backup(data_types=["LOG"]) for _turn in range(3))
+    archive = backup_dir / first.file_path
+    archive.unlink()
+    archive.mkdir()
+
+    code, message = fails("cleanup_backups", "--days=0", "--confirm", "--json")
+    answer = json.loads(capsys.readouterr().out)
+
+    assert code == 1
+    assert f"Could not be deleted: {first.backup_name}." in message
+    assert (answer["deleted"], answer["not_deleted"]) == (1, [first.backup_name])
+    assert not BackupRecord.objects.filter(pk=second.pk).exists()
+
+
+def test_a_backup_is_pinned_and_released(run, backups):
+    record = backups.create_backup(data_types=["LOG"])
+
+    assert run("pin_backup", record.file_path) == f"{record.backup_name} is kept until it is released.\n"
+    assert json.loads(run("pin_backup", record.backup_name, "--json")) == {"name": record.backup_name, "pinned": True}
+    record.refresh_from_db()
+    assert record.pinned is True
+
+    assert run("pin_backup", record.backup_name, "--release") == f"{record.backup_name} is released.\n"
+    record.refresh_from_db()
+    assert record.pinned is False
+
+
 @pytest.mark.parametrize("suffix", ["", ".tar.gz", ".manifest.json"])
 def test_a_backup_is_named_by_its_stem_or_its_file(run, backups, suffix):
     record = backups.create_backup(data_types=["LOG"])
@@ -191,7 +219,7 @@ def test_a_backup_is_named_by_its_stem_or_its_file(run, backups, suffix):
     assert f"{record.backup_name}  whole" in run("verify_backups", record.backup_name + suffix)
 
 
-@pytest.mark.parametrize("command", ["verify_backups", "restore_database"])
+@pytest.mark.parametrize("command", ["verify_backups", "restore_database", "pin_backup"])
 def test_an_unknown_name_is_an_error(fails, command):
     code, message = fails(command, "backup_full_20000101_000000")
 

@@ -32,11 +32,38 @@ def test_encryption_is_not_there_yet(settings):
 
 
 @pytest.mark.parametrize("days", [-1, "30", None, 1.5, True])
-def test_retention_is_a_number_of_days(settings, days):
-    settings.BACKUP_RETENTION_DAYS = days
+@pytest.mark.parametrize(("name", "default"), [("BACKUP_RETENTION_DAYS", 30), ("BACKUP_SAFETY_RETENTION_DAYS", 7)])
+def test_retention_is_a_number_of_days(settings, name, default, days):
+    setattr(settings, name, days)
 
-    assert "BACKUP_RETENTION_DAYS" in found("E002").msg
-    assert "30" in found("E002").hint
+    assert name in found("E002").msg
+    assert str(default) in found("E002").hint
+
+
+@pytest.mark.parametrize("keep", [None, {}, {"daily": 0}, {"daily": 7, "weekly": 4, "monthly": 12, "yearly": 3}])
+def test_generations_may_be_kept_or_not(settings, keep):
+    settings.BACKUP_KEEP = keep
+
+    assert check_settings() == []
+
+
+@pytest.mark.parametrize(
+    ("keep", "named"),
+    [
+        (7, "a dict such as"),
+        (["daily"], "a dict such as"),
+        ({"dayly": 7, "weekly": 4}, "dayly"),
+        ({1: 7}, "unknown keys: 1"),
+        ({"daily": 7, "weekly": -1}, "0 or more: weekly."),
+        ({"daily": True}, "0 or more: daily."),
+        ({"yearly": "3", "monthly": None}, "0 or more: yearly, monthly."),
+    ],
+)
+def test_generations_that_can_not_be_understood_are_named(settings, keep, named):
+    settings.BACKUP_KEEP = keep
+
+    assert named in found("E007").msg
+    assert '"daily": 7' in found("E007").hint
 
 
 @pytest.mark.parametrize("setting", ["MEDIA_ROOT", "STATIC_ROOT"])

@@ -12,7 +12,14 @@ GUIDE = ("BACKUP_DIR", "BACKUP_COMPRESSION", "BACKUP_ENCRYPTION", "BACKUP_RETENT
 
 
 def test_defaults_are_those_of_the_guide(settings, tmp_path):
-    for name in (*GUIDE, "BACKUP_DATA_TYPES", "BACKUP_EXCLUDE", "BACKUP_MASKED_FIELDS"):
+    for name in (
+        *GUIDE,
+        "BACKUP_KEEP",
+        "BACKUP_SAFETY_RETENTION_DAYS",
+        "BACKUP_DATA_TYPES",
+        "BACKUP_EXCLUDE",
+        "BACKUP_MASKED_FIELDS",
+    ):
         if hasattr(settings, name):
             delattr(settings, name)
     settings.BASE_DIR = tmp_path
@@ -23,6 +30,7 @@ def test_defaults_are_those_of_the_guide(settings, tmp_path):
     assert found.compression is True
     assert found.encryption is False
     assert found.retention_days == 30
+    assert (found.safety_retention_days, found.keep) == (7, None)
     assert found.data_types is None
     assert found.exclude == ()
     assert found.masked_fields == ()

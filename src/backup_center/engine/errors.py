@@ -5,6 +5,7 @@
     BackupCenterError (1)
      ├─ NotFound (1)               no such backup, archive or folder
      ├─ StorageFailed (1)          the vault could not be read or written
+     │   └─ NotDeleted (1)         files of backups that were to go are still there
      ├─ DatabaseFailed (1)         the database refused, vanished or was locked too long
      ├─ Busy (3)                   someone else holds the lease
      │   └─ LeaseLost (3)          … and took it from us
@@ -22,7 +23,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class BackupCenterError(Exception):
@@ -37,6 +38,16 @@ class NotFound(BackupCenterError):
 
 class StorageFailed(BackupCenterError):
     """The vault could not be read or written."""
+
+
+class NotDeleted(StorageFailed):
+    """Backups that could not be deleted. ``problems`` has one line each, ``names`` their names; ``deleted`` went."""
+
+    def __init__(self, message: str, problems: Mapping[str, str], deleted: int = 0) -> None:
+        super().__init__(message)
+        self.names = tuple(problems)
+        self.problems = tuple(problems.values())
+        self.deleted = deleted
 
 
 class DatabaseFailed(BackupCenterError):

@@ -15,10 +15,10 @@ from ..conf import get_settings
 from ..engine import backup, verify
 from ..engine.backup import BackupRequest
 from ..engine.dialects.base import Connection, TableSpec
-from ..engine.errors import BackupCenterError, NotFound, Refused, Unsupported
+from ..engine.errors import BackupCenterError, NotDeleted, NotFound, Refused, Unsupported
 from ..engine.manifest import Manifest, Sidecar
 from ..models import BackupLog, BackupRecord
-from . import catalogue, cleanup, facts, interrupted, journal, lineage
+from . import catalogue, cleanup, deleting, facts, interrupted, journal, lineage
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
 from .lineage import Lineage
@@ -133,30 +133,41 @@ class BackupService:
             catalogue.refresh(record)
             if reason := cleanup.why_not_deletable(record):
                 raise Refused(reason)
-            self._delete(record, user, _("Deleted by hand."))
+            if not self._delete(record, user, _("Deleted by hand.")):
+                raise Refused(_("It is pinned; release it first."))
 
     def delete_old_backups(self, days: int | None = None, user: AbstractBaseUser | None = None) -> int:
-        """Delete what is older than ``days`` (BACKUP_RETENTION_DAYS) and not needed; returns how many went."""
+        """Delete what is older than ``days`` (BACKUP_RETENTION_DAYS) and not needed; returns how many went.
+
+        Raises ``NotDeleted`` in the end, if some could not be deleted; all others are gone then.
+        """
         refuse_inside_transaction(home_alias())
+        deleted, problems = 0, dict[str, str]()
+        needed: set[str] = set()  # by those that somebody pinned while this went on
         with hold("cleanup") as lease:
             interrupted.settle(lease)
-            verdicts = [verdict for verdict in cleanup.plan(days) if verdict.delete]
-            for verdict in verdicts:
+            for verdict in (verdict for verdict in cleanup.plan(days) if verdict.delete):
                 lease.check()
-                self._delete(verdict.record, user, verdict.reason)
-        return len(verdicts)
+                record = verdict.record
+                try:
+                    if str(record.backup_id) not in needed and self._delete(record, user, verdict.reason):
+                        deleted += 1
+                    else:
+                        needed |= cleanup.needs_of(record)
+                except NotDeleted as error:
+                    problems[record.backup_name] = " ".join(error.problems)
+        if problems:
+            raise deleting.not_deleted(problems, deleted)
+        return deleted
 
-    def _delete(self, record: BackupRecord, user: AbstractBaseUser | None, reason: str) -> None:
-        """Files before the record: what could not be deleted is not forgotten."""
+    def _delete(self, record: BackupRecord, user: AbstractBaseUser | None, reason: str) -> bool:
+        """``False`` if it stays, since somebody has just pinned it."""
         signals.pre_delete.send(BackupService, record=record, user=user)
-        try:
-            catalogue.remove_files(record, catalogue.get_vault())
-        except BackupCenterError as error:
-            journal.write(BackupLog.Operation.DELETE, BackupLog.Level.ERROR, str(error), record=record, user=user)
-            raise
-        journal.write(BackupLog.Operation.DELETE, BackupLog.Level.SUCCESS, reason, record=record, user=user)
-        record.delete()
+        if not deleting.withdraw(record):
+            return False
+        deleting.remove(record, user, reason)
         signals.post_delete.send_robust(BackupService, record=record, user=user)
+        return True
 
 
 def adopt(record: BackupRecord, found: Lineage, user: AbstractBaseUser | None) -> Manifest | None:

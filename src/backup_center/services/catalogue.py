@@ -15,7 +15,7 @@ from ..engine import manifest
 from ..engine.codecs import CODECS
 from ..engine.errors import BackupCenterError, Damaged, NotFound, Refused
 from ..engine.manifest import SIDECAR_LIMIT, SIDECAR_SUFFIX, Sidecar, Table
-from ..engine.vault import LocalVault
+from ..engine.vault import PARTIAL, LocalVault
 from ..models import BackupRecord
 from .journal import actor_name, still_there
 from .lease import Lease
@@ -159,6 +159,19 @@ def not_in_vault(record: BackupRecord) -> str:
         facts = {"name": record.file_path, "found": size, "expected": record.file_size}
         return _("%(name)s has %(found)d bytes instead of %(expected)d.") % facts
     return ""
+
+
+def is_left_over(record: BackupRecord, vault: LocalVault) -> bool:
+    """Whether a failed backup was begun to be deleted (only a complete one has a hash), or left files behind.
+
+    Files beside a sidecar that can't be read are none of these: they were complete once.
+    """
+    if record.status != BackupRecord.Status.FAILED:
+        return False
+    if record.file_hash:
+        return True
+    left = [record.backup_name + suffix + ending for suffix in SUFFIXES for ending in ("", PARTIAL)]
+    return not vault.exists(record.backup_name + SIDECAR_SUFFIX) and any(vault.exists(name) for name in left)
 
 
 def remove_files(record: BackupRecord, vault: LocalVault) -> None:

@@ -56,6 +56,14 @@ def _settings() -> Iterator[Setting]:
             quantities.count(ours.retention_days) if isinstance(ours.retention_days, int) else str(ours.retention_days),
             _("How many days a cleanup keeps backups."),
         ),
+        "BACKUP_SAFETY_RETENTION_DAYS": (
+            str(ours.safety_retention_days),
+            _("How many days a cleanup keeps safety backups."),
+        ),
+        "BACKUP_KEEP": (
+            "–" if ours.keep is None else str(ours.keep),
+            _("Of how many days, weeks, months and years a cleanup keeps the last backup, however old."),
+        ),
         "BACKUP_DATA_TYPES": (_("see below"), _("Which models belong together.")),
         "BACKUP_EXCLUDE": (", ".join(ours.exclude) or "–", _("Models that are left out.")),
         "BACKUP_BASE_TEMPLATE": (base_template(), _("The template around these pages.")),

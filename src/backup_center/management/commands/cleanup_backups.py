@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ...engine.errors import NotDeleted
 from ...quantities import size
 from ...services import BackupService, cleanup
 from ..terminal import BackupCommand
@@ -24,22 +26,35 @@ class Command(BackupCommand):
         going = [verdict for verdict in verdicts if verdict.delete]
         for verdict in verdicts:
             self.say(f"{_('delete') if verdict.delete else _('keep')}  {verdict.record.backup_name}  {verdict.reason}")
-        freed = size(sum(verdict.record.file_size for verdict in going))
-        deleted = 0
+        deleted, failure = 0, None
         if options["confirm"]:
-            deleted = BackupService().delete_old_backups(options["days"])
+            deleted, failure = self._delete(options["days"])
+            freed = size(_size(going, but=failure.names if failure else ()))
             self.say(_("%(count)d backups were deleted, %(size)s freed.") % {"count": deleted, "size": freed})
         else:
             self.say(
                 _("%(count)d backups would be deleted, %(size)s freed. Nothing was deleted; add --confirm to do it.")
-                % {"count": len(going), "size": freed}
+                % {"count": len(going), "size": size(_size(going))}
             )
         self.answer(
             {
                 "deleted": deleted,
+                "not_deleted": list(failure.names) if failure else [],
                 "backups": [
                     {"name": verdict.record.backup_name, "delete": verdict.delete, "reason": verdict.reason}
                     for verdict in verdicts
                 ],
             }
         )
+        if failure:
+            raise failure
+
+    def _delete(self, days: int | None) -> tuple[int, NotDeleted | None]:
+        try:
+            return BackupService().delete_old_backups(days), None
+        except NotDeleted as error:
+            return error.deleted, error
+
+
+def _size(verdicts: Sequence[cleanup.Verdict], but: Collection[str] = ()) -> int:
+    return sum(verdict.record.file_size for verdict in verdicts if verdict.record.backup_name not in but)

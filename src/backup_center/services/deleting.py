@@ -1,0 +1,48 @@
+"""The end of a backup, in steps of which each may be the last: it isn't offered any more before its files go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from ..engine.errors import BackupCenterError, NotDeleted
+from ..models import BackupLog, BackupRecord
+from . import catalogue, journal
+from .connecting import home_alias
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+
+def withdraw(record: BackupRecord) -> bool:
+    """Mark it as failed, so that it is neither restored nor borrowed from; ``False`` if somebody has just pinned it."""
+    reason = record.error_message
+    if record.status != BackupRecord.Status.FAILED:
+        reason = _("Its deletion was begun; it can't be used any more. The next cleanup ends it.")
+    changes = {"status": BackupRecord.Status.FAILED, "error_message": reason}
+    if not BackupRecord.objects.filter(pk=record.pk, pinned=False).update(**changes):
+        return False
+    record.status, record.error_message = BackupRecord.Status.FAILED, reason
+    return True
+
+
+def remove(record: BackupRecord, user: AbstractBaseUser | None, reason: str) -> None:
+    """Files before the record: what can't be deleted is not forgotten, and ``NotDeleted`` says why."""
+    try:
+        catalogue.remove_files(record, catalogue.get_vault())
+    except BackupCenterError as error:
+        record.error_message = _("It could not be deleted: %(error)s") % {"error": error}
+        record.save(update_fields=["error_message"])
+        journal.write(BackupLog.Operation.DELETE, BackupLog.Level.ERROR, record.error_message, record=record, user=user)
+        raise not_deleted({record.backup_name: str(error)}) from error
+    with transaction.atomic(using=home_alias()):
+        journal.write(BackupLog.Operation.DELETE, BackupLog.Level.SUCCESS, reason, record=record, user=user)
+        record.delete()
+
+
+def not_deleted(problems: dict[str, str], deleted: int = 0) -> NotDeleted:
+    """``problems``: why, by the backup's name."""
+    text = _("Could not be deleted: %(names)s. The next cleanup tries it again.") % {"names": ", ".join(problems)}
+    return NotDeleted(text, problems, deleted)
