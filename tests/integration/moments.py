@@ -8,6 +8,7 @@ from backup_center.models import BackupRecord
 from tests.integration.lives import TYPES, Row, Shape
 
 Rows = dict[str, list[Row]]
+SAFETY_DAYS = 7  # BACKUP_SAFETY_RETENTION_DAYS
 
 
 @dataclass(kw_only=True)
@@ -34,7 +35,11 @@ class Moment:
 def staying_after_cleanup(moments: dict[int, Moment], days: int) -> set[int]:
     """The records that a cleanup has to leave: young, pinned, the last good one of a type, and what those need."""
     good = [moment for moment in moments.values() if moment.good]
-    staying = {pk for pk, moment in moments.items() if moment.pinned or moment.age < days}
+    staying = {
+        pk
+        for pk, moment in moments.items()
+        if moment.pinned or moment.age < (SAFETY_DAYS if moment.is_safety else days)
+    }
     for name in TYPES:
         having = [moment for moment in good if name in moment.record.data_types]
         if having:
