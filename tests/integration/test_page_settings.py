@@ -74,3 +74,14 @@ def test_scripts_are_only_there_where_htmx_is_installed(client, settings):
     assert "django_htmx/htmx-2.min.js" in client.get("/backup/create/").content.decode()
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "django_htmx"]
     assert "<script" not in client.get("/backup/create/").content.decode()
+
+
+@pytest.mark.parametrize(("keep", "shown"), [({"daily": 7, "yearly": 3}, "{daily: 7, yearly: 3}"), (["x"], "x")])
+def test_what_a_cleanup_keeps_is_shown_even_if_it_is_wrong(client, settings, keep, shown):
+    settings.BACKUP_KEEP, settings.BACKUP_SAFETY_RETENTION_DAYS = keep, 11
+    page = client.get(SETTINGS).content.decode()
+
+    assert shown in page
+    assert "How many days a cleanup keeps safety backups." in page
+    assert ">11<" in page
+    assert ("backup_center.E007" in page) is isinstance(keep, list)

@@ -157,7 +157,8 @@ class BackupService:
                 except NotDeleted as error:
                     problems[record.backup_name] = " ".join(error.problems)
         if problems:
-            raise deleting.not_deleted(problems, deleted)
+            text = _("Could not be deleted: %(names)s. The next cleanup tries it again.")
+            raise NotDeleted(text % {"names": ", ".join(problems)}, problems, deleted)
         return deleted
 
     def _delete(self, record: BackupRecord, user: AbstractBaseUser | None, reason: str) -> bool:

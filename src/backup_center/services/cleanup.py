@@ -15,8 +15,7 @@ from ..conf import get_settings
 from ..engine.errors import Refused
 from ..engine.vault import LocalVault
 from ..models import BackupRecord
-from . import catalogue
-from .generations import problem, survivors
+from . import catalogue, generations
 
 Status, Trigger = BackupRecord.Status, BackupRecord.Trigger
 UNFINISHED = {Status.PENDING, Status.RUNNING}
@@ -35,8 +34,8 @@ def plan(days: int | None = None) -> list[Verdict]:
     rules = _Rules.from_settings(days)
     records = list(BackupRecord.objects.order_by("-sequence").defer("contents", "progress"))
     last_good = _last_good_ids(records)
-    generations = survivors(records, rules.keep)
-    reasons = {record.pk: _kept_for(record, rules, last_good, generations) for record in records}
+    last_of = generations.survivors(records, rules.keep)
+    reasons = {record.pk: _kept_for(record, rules, last_good, last_of) for record in records}
     kept = {pk: reason for pk, reason in reasons.items() if reason}
     kept |= _needed_by(kept, records)
     return [
@@ -78,9 +77,9 @@ class _Rules:
         settings = get_settings()
         days = settings.retention_days if days is None else days
         for number in (days, settings.safety_retention_days):
-            if not isinstance(number, int) or number < 0:
+            if not isinstance(number, int) or isinstance(number, bool) or number < 0:
                 raise Refused(_("The number of days must be a whole number, 0 or more."))
-        if wrong := problem(settings.keep):
+        if wrong := generations.problem(settings.keep):
             raise Refused(wrong)
         return cls(
             now=timezone.now(),
@@ -100,7 +99,7 @@ class _Rules:
 
 
 def _kept_for(
-    record: BackupRecord, rules: _Rules, last_good: Mapping[int, str], generations: Mapping[int, str]
+    record: BackupRecord, rules: _Rules, last_good: Mapping[int, str], last_of: Mapping[int, str]
 ) -> str | None:
     if record.status in UNFINISHED:
         return _("still running")
@@ -108,14 +107,14 @@ def _kept_for(
         return _("pinned")
     if record.created_at <= rules.now and catalogue.is_left_over(record, rules.vault):
         return None
-    return rules.kept_for_age(record) or _kept_as_the_last(record, last_good, generations)
+    return rules.kept_for_age(record) or _kept_as_the_last(record, last_good, last_of)
 
 
-def _kept_as_the_last(record: BackupRecord, last_good: Mapping[int, str], generations: Mapping[int, str]) -> str | None:
+def _kept_as_the_last(record: BackupRecord, last_good: Mapping[int, str], last_of: Mapping[int, str]) -> str | None:
     if record.pk in last_good:
         return _("the last good backup of %(types)s") % {"types": last_good[record.pk]}
-    if record.pk in generations:
-        return _("the last of %(periods)s") % {"periods": generations[record.pk]}
+    if record.pk in last_of:
+        return _("the last of %(periods)s") % {"periods": last_of[record.pk]}
     return None
 
 

@@ -36,13 +36,7 @@ def remove(record: BackupRecord, user: AbstractBaseUser | None, reason: str) -> 
         record.error_message = _("It could not be deleted: %(error)s") % {"error": error}
         record.save(update_fields=["error_message"])
         journal.write(BackupLog.Operation.DELETE, BackupLog.Level.ERROR, record.error_message, record=record, user=user)
-        raise not_deleted({record.backup_name: str(error)}) from error
+        raise NotDeleted(record.error_message, {record.backup_name: str(error)}) from error
     with transaction.atomic(using=home_alias()):
         journal.write(BackupLog.Operation.DELETE, BackupLog.Level.SUCCESS, reason, record=record, user=user)
         record.delete()
-
-
-def not_deleted(problems: dict[str, str], deleted: int = 0) -> NotDeleted:
-    """``problems``: why, by the backup's name."""
-    text = _("Could not be deleted: %(names)s. The next cleanup tries it again.") % {"names": ", ".join(problems)}
-    return NotDeleted(text, problems, deleted)

@@ -61,7 +61,7 @@ def _settings() -> Iterator[Setting]:
             _("How many days a cleanup keeps safety backups."),
         ),
         "BACKUP_KEEP": (
-            "–" if ours.keep is None else str(ours.keep),
+            _masked("", ours.keep) if ours.keep else "–",
             _("Of how many days, weeks, months and years a cleanup keeps the last backup, however old."),
         ),
         "BACKUP_DATA_TYPES": (_("see below"), _("Which models belong together.")),

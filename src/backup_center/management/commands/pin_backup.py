@@ -15,7 +15,7 @@ class Command(BackupCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("name", metavar="NAME", help=_("The backup's name or its file."))
+        parser.add_argument("name", metavar="NAME", help=_("The backup's name or file."))
         parser.add_argument("--release", action="store_true", help=_("Release it: a cleanup may delete it again."))
 
     def run(self, **options: Any) -> None:
