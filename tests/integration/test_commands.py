@@ -315,7 +315,7 @@ def test_a_restore_names_what_came_back_and_the_safety_backup(run, backups):
     assert Keeper.objects.get().name == "then"
     assert f"{record.backup_name} was restored." in printed
     assert "  animals: 1" in printed
-    assert f"What was replaced is in {safety.backup_name}." in printed
+    assert f"What was replaced is in {safety.backup_name}; --undo takes it back." in printed
 
 
 def test_a_restore_without_a_safety_backup_takes_none(run, backups):
