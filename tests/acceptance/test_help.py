@@ -6,7 +6,10 @@ import pytest
 from django.core.management import load_command_class
 from django.utils import translation
 
-COMMANDS = ["backup_database", "cleanup_backups", "list_backups", "restore_database", "verify_backups"]
+COMMANDS = [
+    "backup_database", "cleanup_backups", "list_backups", "pin_backup", "record_history", "restore_database", "restore_record",
+    "verify_backups",
+]  # fmt: skip
 
 
 def help_of(command: str, language: str) -> str:

@@ -59,7 +59,7 @@ class _Changes:
     ) -> None:
         self.replacement, self.manifest = replacement, manifest
         self.connection, self.read_stored = connection, read_stored
-        self.pairing = Pairing(replacement.table, only_added=False)
+        self.pairing = Pairing(replacement.table, only_added=False, picked=replacement.picked)
         self.emptied: list[int] = []
 
     def batches(self) -> Iterator[_Batch]:

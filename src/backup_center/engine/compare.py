@@ -121,7 +121,8 @@ def make_plan(selection: Selection, connection: Connection, read_stored: ReadSto
             progress("compare", done, total)
         changes.append(comparison.result())
     touching = [found for found, change in zip(found, changes, strict=True) if not change.same]
-    broken = broken_references(selection, connection, found, read_stored)
+    # Where single rows come back, none vanish; that they find what they refer to, the database checks.
+    broken = [] if selection.picked else broken_references(selection, connection, found, read_stored)
     return Plan(
         tables=tuple(changes),
         references=tuple(reference for reference in broken if reference.nulling is None),
@@ -141,7 +142,7 @@ class _Comparison:
         maps = selection.maps.get(self.table.label, {})
         self.maps = {self.table.names.index(column): ids for column, ids in maps.items()}
         self.rows_now = connection.count(self.live)
-        self.differences = Differences(self.table, only_added=replacement.way is Way.ADD)
+        self.differences = Differences(self.table, only_added=replacement.way is Way.ADD, picked=replacement.picked)
 
     def run(self) -> Iterator[int]:
         """Compares; yields, now and then, how many more of the backup's rows are done."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import orjson
 
 from .manifest import Table
+from .selection import Picked
 
 ADDED: Literal["added"] = "added"
 CHANGED: Literal["changed"] = "changed"
@@ -48,13 +49,23 @@ class Pairing:
     Where ``only_added``, rows of the backup whose key is there already leave the live row alone, and none is removed.
     """
 
-    def __init__(self, table: Table, *, only_added: bool) -> None:
+    def __init__(self, table: Table, *, only_added: bool, picked: Picked | None = None) -> None:
+        self._picked = picked
         self._positions = [table.names.index(name) for name in table.key]
         self._pick: Callable[[Row], Any] = itemgetter(*self._positions)
         self._only_added = only_added
 
     def pairs(self, backup: list[Row], live: Iterator[Row]) -> Iterator[Pair]:
-        """What is not the same in one range, of the backup and live; each row with one of their keys is among them."""
+        """What is not the same in one range, of the backup and live; each row with one of their keys is among them.
+
+        Of a table of which only some rows were ``picked``, no others.
+        """
+        picked = self._picked
+        for old, new in self._all(backup, live):
+            if picked is None or (new is not None and picked.wants(self._comparable(new), gone=old is None)):
+                yield old, new
+
+    def _all(self, backup: list[Row], live: Iterator[Row]) -> Iterator[Pair]:
         if self._only_added:
             waiting = self._by_key(backup)
             for row in live:
@@ -69,6 +80,9 @@ class Pairing:
 
     def key(self, row: Row) -> tuple[Any, ...]:
         return tuple(row[position] for position in self._positions)
+
+    def _comparable(self, row: Row) -> tuple[Any, ...]:
+        return tuple(tuple(part.items()) if isinstance(part, dict) else part for part in self.key(row))
 
     def _by_key(self, rows: Iterable[Row]) -> defaultdict[Hashable, list[Row]]:
         found: defaultdict[Hashable, list[Row]] = defaultdict(list)
@@ -107,9 +121,9 @@ class Pairing:
 class Differences:
     """The differences of one table, counted, with a few examples of each kind."""
 
-    def __init__(self, table: Table, *, only_added: bool) -> None:
+    def __init__(self, table: Table, *, only_added: bool, picked: Picked | None = None) -> None:
         self._names = table.names
-        self._pairing = Pairing(table, only_added=only_added)
+        self._pairing = Pairing(table, only_added=only_added, picked=picked)
         self._counts: Counter[str] = Counter()
         self._examples: dict[str, list[RowChange]] = {kind: [] for kind in KINDS}
 

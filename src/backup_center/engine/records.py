@@ -35,6 +35,10 @@ class Seeker:
 
     def rows(self, table: Table, manifest: Manifest, read_stored: ReadStored) -> list[Row]:
         """Its rows there: one or none, but for keys that a model only claims."""
+        return [row for _number, row in self.places(table, manifest, read_stored)]
+
+    def places(self, table: Table, manifest: Manifest, read_stored: ReadStored) -> list[tuple[int, Row]]:
+        """The same, each with the number of its chunk."""
         found = []
         for number in self._ranges(table, manifest):
             chunk = table.chunks[number]
@@ -43,7 +47,7 @@ class Seeker:
                 rows = chunk_rows(table, number, manifest, read_stored)
                 matching = self._matching(rows, table, manifest)
                 self._found[place] = [row for row, is_it in zip(rows, matching, strict=True) if is_it]
-            found += self._found[place]
+            found += [(number, row) for row in self._found[place]]
         return found
 
     def position(self, table: Table, manifest: Manifest, read_stored: ReadStored) -> int | None:

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from . import ranges
 from .dialects.base import Connection, LiveTable, Load, Staged, is_large
+from .errors import Refused
 from .incremental import lendable
 from .manifest import Manifest, Table
-from .selection import Selection, digests_compare
+from .selection import Picked, Selection, digests_compare
 
 NOTHING = Staged(gone="", come="", rows=0)
 
@@ -30,7 +33,7 @@ class Way(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replacement:
-    """``ranges``: the numbers of the chunks to look at; the rows of all others are as in the backup.
+    """``ranges``: the numbers of the chunks to look at; the rows of all others are as in the backup, or not asked for.
 
     ``sorted_alike``: the chunks' borders divide the live table too.
     """
@@ -40,6 +43,7 @@ class Replacement:
     ranges: Sequence[int]
     way: Way
     sorted_alike: bool = True
+    picked: Picked | None = None
 
     def load(
         self,
@@ -86,6 +90,8 @@ def find(
 
     ``guess``: a large table of which a few ranges already show that it is not what it was is not looked at in full.
     """
+    if selection.picked:
+        return [_of_single_rows(table, live[table.label], selection) for table in selection.tables]
     hashed = digests_compare(selection.manifest, connection)
     found = []
     for table in selection.tables:
@@ -102,6 +108,14 @@ def find(
         way = _way(table, now, numbers, selection, alike=alike)
         found.append(Replacement(table=table, live=now, ranges=numbers, way=way, sorted_alike=alike))
     return found
+
+
+def _of_single_rows(table: Table, live: LiveTable, selection: Selection) -> Replacement:
+    if not live.keyed or table.collations != live.collations or table.label in selection.maps:
+        text = _("Single rows of %(table)s can't be told apart any more; restore the table (--models).")
+        raise Refused(text % {"table": table.label})
+    picked = selection.picked[table.label]
+    return Replacement(table=table, live=live, ranges=picked.ranges, way=Way.ROWS, picked=picked)
 
 
 def _seems_to_differ(table: Table, live: LiveTable, connection: Connection) -> bool:

@@ -90,7 +90,7 @@ def _apply(request: RestoreRequest, connection: Connection, vault: LocalVault, p
             safety = backup.write(request.safety, connection, vault, partial(_phase, progress, "safety"))
         progress("compare", 0, 0)
         found = replacements.find(selection, connection, live, safety.manifest if safety else None, guess=True)
-        nulled = _mend_references(selection, connection, found, read_stored)
+        nulled = [] if selection.picked else _mend_references(selection, connection, found, read_stored)
         result = _Replacing(request, connection, found, nulled, read_stored, progress).run()
         dangling = connection.check_references(list(live.values()))
         if dangling:
@@ -152,10 +152,13 @@ class _Replacing:
         added = {each.table.label: self.connection.count(each.live) - before[each.table.label] for each in added_to}
         written = {label: load.staged.rows if load.staged else load.rows for label, load in loads.items()}
         return RestoreResult(
-            rows={each.table.label: each.table.rows for each in self.found} | added,
+            rows={each.table.label: self._rows(each, written) for each in self.found} | added,
             written={**written, **added},
             safety=None,
         )
+
+    def _rows(self, each: Replacement, written: Mapping[str, int]) -> int:
+        return each.table.rows if each.picked is None else written.get(each.table.label, 0)
 
     def _loads(self) -> dict[str, Load]:
         """Of the tables that differ at all."""

@@ -16,11 +16,27 @@ from .manifest import Manifest, Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """Single rows of a table, by their keys as in chunks; ``ranges``: the numbers of their chunks.
+
+    Those ``replaced`` become what they were; those ``missing`` come back if they are gone, and are left alone else.
+    """
+
+    ranges: tuple[int, ...]
+    replaced: frozenset[tuple[Any, ...]]
+    missing: frozenset[tuple[Any, ...]]
+
+    def wants(self, key: tuple[Any, ...], *, gone: bool) -> bool:
+        return key in self.replaced or (gone and key in self.missing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Which of a manifest's tables a restore takes. ``known``: every table of the project, selected or not.
 
     ``added`` are the labels that are only added to. ``maps``: per label and column, old ids to new ones. ``set_null``:
     references that would point to nothing are emptied where their columns allow it, also in the tables ``also``.
+    ``picked``: of these tables only some rows; where there are any, of all.
     """
 
     manifest: Manifest
@@ -30,6 +46,7 @@ class Selection:
     maps: Mapping[str, Mapping[str, Mapping[Any, Any]]] = field(default_factory=dict)
     set_null: bool = False
     also: Sequence[TableSpec] = ()
+    picked: Mapping[str, Picked] = field(default_factory=dict)
 
     @property
     def tables(self) -> list[Table]:

@@ -97,6 +97,11 @@ class Record:
                 found += [Row(label=label, columns=live.columns, values=tuple(row)) for row in rows]
         return tuple(sorted(found, key=lambda row: self.labels.index(row.label)))
 
+    def places(self, table: Table, manifest: Manifest, read_stored: ReadStored) -> list[tuple[int, list[Any]]]:
+        """Its rows in one of its tables in a backup, each with the number of its chunk."""
+        seeker = self._seeker(table)
+        return [] if seeker is None else seeker.places(table, manifest, read_stored)
+
     def position(self, table: Table, manifest: Manifest, read_stored: ReadStored) -> int | None:
         """The number of its row in a table of a backup, from 0; ``None`` if it is not there."""
         seeker = self._seeker(table)

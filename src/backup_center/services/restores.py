@@ -25,6 +25,7 @@ from ..models import BackupLog, BackupRecord
 from . import accounts, backups, catalogue, durations, interrupted, journal, lineage, masking, selecting
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
+from .picking import Wanted
 from .selecting import Choice
 
 if TYPE_CHECKING:
@@ -76,10 +77,11 @@ class RestoreService:
         models: Sequence[str] | None = None,
         mode: str = selecting.REPLACE,
         set_null: bool = False,
+        record: Wanted | None = None,
         progress: Progress | None = None,
     ) -> RestorePlan:
         """What restoring this choice (see ``Choice``) would change. Nothing is touched."""
-        choice = Choice(data_types=data_types, models=models, mode=mode, set_null=set_null)
+        choice = Choice(data_types=data_types, models=models, mode=mode, set_null=set_null, record=record)
         vault = catalogue.get_vault()
         sidecar = _sidecar(backup_record)
         choice.labels(sidecar.manifest)  # what is not there is refused before anything is read
@@ -98,7 +100,7 @@ class RestoreService:
             seconds=durations.restore_seconds(backup_record.database, written, looked_at),
         )
 
-    def restore_from_backup(
+    def restore_from_backup(  # noqa: PLR0913  # each is an option of the command
         self,
         backup_record: BackupRecord,
         user: AbstractBaseUser | None = None,
@@ -107,6 +109,7 @@ class RestoreService:
         models: Sequence[str] | None = None,
         mode: str = selecting.REPLACE,
         set_null: bool = False,
+        record: Wanted | None = None,
         safety_backup: bool = True,
         progress: Progress | None = None,
     ) -> dict[str, int]:
@@ -115,7 +118,7 @@ class RestoreService:
         Before anything changes, what will be replaced is backed up (``safety_backup``), under the locks of the restore.
         Returns, per data type by its statistics name, how many rows are as in the backup now: ``{"shops": 100, …}``.
         """
-        choice = Choice(data_types=data_types, models=models, mode=mode, set_null=set_null)
+        choice = Choice(data_types=data_types, models=models, mode=mode, set_null=set_null, record=record)
         refuse_inside_transaction(home_alias(), backup_record.database)
         # Being Busy is not logged: whoever has the lease may keep the whole database locked.
         with hold(interrupted.RESTORE) as lease:
@@ -158,6 +161,7 @@ class _Restore:
         with engine_connection(alias) as connection:
             request = selecting.request_for(self.sidecar, self.choice, connection)
             request = replace(request, guard=partial(self.lease.guard, alias=alias))
+            self.chosen = _types_of(self.sidecar, request.selection.labels)
             safety = None
             if safety_backup:
                 safety, parent = self._begin_safety(request.selection)
@@ -234,7 +238,8 @@ class _Restore:
     def _details(self) -> dict[str, Any]:
         """What was asked for beyond whole data types; ``models``: all of the tables, if some were chosen by name."""
         models = self.choice.labels(self.sidecar.manifest) if self.choice.models else None
-        choice = {"models": models, "mode": self.choice.mode, "set_null": self.choice.set_null}
+        record = f"{self.choice.record.label} {self.choice.record.key}" if self.choice.record else None
+        choice = {"one_record": record, "models": models, "mode": self.choice.mode, "set_null": self.choice.set_null}
         return {name: value for name, value in choice.items() if value and value != selecting.REPLACE}
 
     def _clear_cache(self, alias: str) -> None:

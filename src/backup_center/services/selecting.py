@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -11,12 +11,14 @@ from django.apps import apps
 from django.utils.translation import gettext as _
 
 from .. import registry
+from ..engine.contents import stored_reader
 from ..engine.dialects.base import Connection, TableSpec
 from ..engine.errors import Refused
 from ..engine.manifest import Manifest, Sidecar
 from ..engine.restore import RestoreRequest
-from ..engine.selection import Selection
+from ..engine.selection import Picked, Selection
 from . import catalogue, identities
+from .picking import Wanted, pick
 
 REPLACE: Literal["replace"] = "replace"
 MISSING: Literal["missing"] = "missing"
@@ -29,12 +31,14 @@ class Choice:
 
     ``mode``: ``replace`` makes the tables what they were; ``missing`` only brings back rows that are gone, and touches
     nothing else. ``set_null``: references that would point to nothing are set to NULL where that is allowed.
+    ``record``: one record, and nothing else but what is related to it.
     """
 
     data_types: Sequence[str] | None = None
     models: Sequence[str] | None = None
     mode: str = REPLACE
     set_null: bool = False
+    record: Wanted | None = None
 
     def labels(self, manifest: Manifest) -> list[str]:
         """The tables' labels, in the manifest's order. Raises ``Refused`` for what the backup does not have."""
@@ -84,7 +88,11 @@ def request_for(sidecar: Sidecar, choice: Choice, connection: Connection) -> Res
     """The engine's order to restore this choice."""
     manifest = sidecar.manifest
     known = registry.table_specs(manifest.database["alias"])
-    labels = choice.labels(manifest)
+    archives = catalogue.archives_of(sidecar)
+    picked: Mapping[str, Picked] = {}
+    if choice.record:
+        picked = pick(choice.record, manifest, connection, stored_reader(catalogue.get_vault(), archives))
+    labels = [label for label in choice.labels(manifest) if not picked or label in picked]
     here = {spec.label for spec in known}
     usable = [label for label in labels if label in here]
     selection = Selection(
@@ -95,15 +103,16 @@ def request_for(sidecar: Sidecar, choice: Choice, connection: Connection) -> Res
         maps=identities.maps(manifest, usable, connection),
         set_null=choice.set_null,
         also=_referring(usable, known, connection) if choice.set_null else (),
+        picked=picked,
     )
-    request = RestoreRequest(sidecar=sidecar, selection=selection, archives=catalogue.archives_of(sidecar))
-    if identities.CONTENT_TYPE not in labels:
+    request = RestoreRequest(sidecar=sidecar, selection=selection, archives=archives)
+    if picked or identities.CONTENT_TYPE not in labels:
         return request
     before = identities.snapshot(connection)
     return RestoreRequest(
         sidecar=sidecar,
         selection=selection,
-        archives=request.archives,
+        archives=archives,
         after_load=partial(identities.add_missing, before=before),
     )
 

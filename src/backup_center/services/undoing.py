@@ -63,6 +63,8 @@ def written_since(undo: Undo, progress: Progress | None = None) -> WrittenSince:
     details, restored = undo.entry.details, undo.entry.backup_record
     if details.get("mode") == selecting.MISSING:
         return WrittenSince(unknown=_("That restore only brought back rows that were gone."))
+    if record := details.get("one_record"):
+        return WrittenSince(unknown=_("That restore only brought back one record (%(record)s).") % {"record": record})
     if restored is None:
         return WrittenSince(unknown=_("The backup that was restored is gone."))
     models = details.get("models")

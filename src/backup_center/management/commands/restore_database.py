@@ -42,6 +42,9 @@ class Command(BackupCommand):
         parser.add_argument(
             "--undo", action="store_true", help=_("Take the latest restore back, or the latest of NAME.")
         )
+        self.add_plan_arguments(parser)
+
+    def add_plan_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help=_("Show what would change, and change nothing."))
         parser.add_argument("--yes", action="store_true", help=_("Don't ask."))
         parser.add_argument(
@@ -51,7 +54,7 @@ class Command(BackupCommand):
         )
 
     def run(self, **options: Any) -> None:
-        record, undo, choice = self._chosen(options)
+        record, undo, choice = self.chosen(options)
         if options["dry_run"] or not options["yes"]:
             with self.progress() as progress:
                 since = undoing.written_since(undo, progress) if undo else None
@@ -66,10 +69,10 @@ class Command(BackupCommand):
             if options["dry_run"]:
                 self.say(_("Nothing was changed."))
                 return
-            self.confirm(_("Restore %(name)s now?") % {"name": record.backup_name})
+            self.confirm(self.question(record, options))
         self._restore(record, choice, not options["without_safety_backup"])
 
-    def _chosen(self, options: dict[str, Any]) -> tuple[BackupRecord, undoing.Undo | None, dict[str, Any]]:
+    def chosen(self, options: dict[str, Any]) -> tuple[BackupRecord, undoing.Undo | None, dict[str, Any]]:
         """What to restore, whether that undoes something, and what of it."""
         choice = {name: options[name] for name in ("data_types", "models", "mode", "set_null")}
         if isinstance(choice["models"], str):  # from call_command, which doesn't parse what it is given
@@ -85,6 +88,9 @@ class Command(BackupCommand):
         facts = {"name": undo.entry.backup_name, "time": moment(undo.entry.created_at)}
         self.say(_("Undoing the restore of %(name)s, %(time)s.") % facts)
         return undo.safety, undo, choice
+
+    def question(self, record: BackupRecord, options: dict[str, Any]) -> str:
+        return _("Restore %(name)s now?") % {"name": record.backup_name}
 
     def _restore(self, record: BackupRecord, choice: dict[str, Any], safety: bool) -> None:
         with self.progress() as progress:

@@ -1,0 +1,123 @@
+"""One record comes back from a backup, alone or with what belonged to it; nothing else is touched."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from backup_center.engine.errors import NotFound, ReferencesInTheWay
+from backup_center.models import BackupLog, BackupRecord
+from backup_center.services.picking import Wanted
+from tests.zoo.models import Animal, Keeper, Passport, Seat, Stamp
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def command(*arguments):
+    out = StringIO()
+    call_command("restore_record", *arguments, stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def family(backups):
+    """Three levels: a keeper, her animals, their passports and stamps; and a friendship."""
+    keeper, other = Keeper.objects.create(name="Li"), Keeper.objects.create(name="Wang")
+    cat, dog = (Animal.objects.create(name=name, keeper=keeper) for name in ("cat", "dog"))
+    cat.friends.add(dog)
+    Stamp.objects.create(passport=Passport.objects.create(animal=cat, number="P1"), country="CN")
+    Animal.objects.create(name="owl", keeper=other)
+    return backups.create_backup()
+
+
+def everything(rows_of_everything):
+    return {label: rows for label, rows in rows_of_everything().items() if label.startswith("zoo.")}
+
+
+def test_a_record_that_changed_becomes_what_it_was_and_nothing_else(family):
+    Animal.objects.filter(name="cat").update(name="spoiled")
+    Animal.objects.filter(name="dog").update(name="changed on purpose")
+    told = command("zoo.Animal", str(Animal.objects.get(name="spoiled").pk), "--from", family.backup_name, "--yes")
+    assert set(Animal.objects.values_list("name", flat=True)) == {"cat", "changed on purpose", "owl"}
+    assert "--undo takes it back" in told
+    details = BackupLog.objects.filter(operation="RESTORE").first().details
+    assert (details["rows"], details["one_record"].startswith("zoo.Animal ")) == (1, True)
+
+
+def test_a_record_that_is_gone_comes_back_with_what_belonged_to_it(family, restores, rows_of_everything):
+    before = everything(rows_of_everything)
+    key = str(Keeper.objects.get(name="Li").pk)
+    Stamp.objects.all().delete()
+    Passport.objects.all().delete()
+    Animal.objects.filter(keeper=key).delete()
+    Keeper.objects.filter(pk=key).delete()
+    Keeper.objects.filter(name="Wang").update(name="married")
+    facts = json.loads(
+        command("zoo.Keeper", key, "--from", family.backup_name, "--with-related", "--dry-run", "--json")
+    )
+    assert {table["table"]: table["added"] for table in facts["tables"]} == {
+        "zoo.keeper": 1, "zoo.animal": 2, "zoo.animal_friends": 2, "zoo.passport": 1, "zoo.stamp": 1,
+    }  # fmt: skip
+    assert Keeper.objects.count() == 1
+    command("zoo.Keeper", key, "--from", family.backup_name, "--with-related", "--yes")
+    assert Keeper.objects.filter(name="married").exists()
+    Keeper.objects.filter(name="married").update(name="Wang")
+    assert everything(rows_of_everything) == before
+
+
+def test_related_rows_that_are_there_are_left_alone(family):
+    key = str(Keeper.objects.get(name="Li").pk)
+    Animal.objects.filter(name="cat").update(name="renamed")
+    command("zoo.Keeper", key, "--from", family.backup_name, "--with-related", "--yes")
+    assert Animal.objects.filter(name="renamed").exists()
+
+
+def test_alone_it_comes_without_them(family, restores):
+    key = str(Keeper.objects.get(name="Li").pk)
+    for model in (Stamp, Passport, Animal, Keeper):
+        model.objects.all().delete()
+    restores.restore_from_backup(family, record=Wanted(label="zoo.keeper", key=key))
+    assert [keeper.name for keeper in Keeper.objects.all()] == ["Li"]
+    assert not Animal.objects.exists()
+
+
+def test_what_refers_to_something_gone_is_refused_and_nothing_changes(family, restores):
+    key = str(Animal.objects.get(name="cat").pk)
+    for model in (Stamp, Passport, Animal, Keeper):
+        model.objects.all().delete()
+    with pytest.raises(ReferencesInTheWay):
+        restores.restore_from_backup(family, record=Wanted(label="zoo.Animal", key=key))
+    assert not Animal.objects.exists()
+
+
+def test_it_is_taken_back(family, rows_of_everything):
+    Animal.objects.filter(name="cat").update(name="spoiled")
+    spoiled = everything(rows_of_everything)
+    command("zoo.Animal", str(Animal.objects.get(name="spoiled").pk), "--from", family.backup_name, "--yes")
+    call_command("restore_database", "--undo", "--yes", stdout=StringIO())
+    assert everything(rows_of_everything) == spoiled
+
+
+def test_a_composite_key(backups):
+    Seat.objects.create(row="A", number=1, guest="Chen")
+    Seat.objects.create(row="A", number=2, guest="Wu")
+    record = backups.create_backup()
+    Seat.objects.all().delete()
+    command("zoo.Seat", "A,2", "--from", record.backup_name, "--yes")
+    assert [seat.guest for seat in Seat.objects.all()] == ["Wu"]
+
+
+def test_the_same_changes_nothing(family):
+    key = str(Keeper.objects.get(name="Li").pk)
+    assert "unchanged" in command("zoo.Keeper", key, "--from", family.backup_name, "--dry-run")
+    command("zoo.Keeper", key, "--from", family.backup_name, "--yes")
+    assert BackupLog.objects.filter(operation="RESTORE").first().details["rows"] == 0
+
+
+@pytest.mark.parametrize("arguments", [("zoo.Keeper", "999999"), ("zoo.Unicorn", "1"), ("zoo.Keeper", "no number")])
+def test_what_is_not_there_is_said(arguments, family):
+    with pytest.raises(CommandError) as caught:
+        command(*arguments, "--from", family.backup_name, "--yes")
+    assert caught.value.returncode == NotFound.exit_code
+    assert not BackupRecord.objects.filter(trigger="safety", status="RUNNING").exists()
