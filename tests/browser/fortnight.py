@@ -13,6 +13,7 @@ from unittest.mock import patch
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from apps.store.models import Shop
 from backup_center import signals
 from backup_center.engine.errors import StorageFailed
 from backup_center.models import BackupLog, BackupRecord
@@ -26,7 +27,7 @@ backups = BackupService()
 
 
 def live_through() -> dict[str, int]:
-    """Keys of what pages are drawn of: ``backup``, ``pinned``, ``failed``, ``safety`` and ``entry``."""
+    """Keys of what pages are drawn of: ``backup``, ``shop``, ``pinned``, ``failed``, ``safety`` and ``entry``."""
     person, _new = User.objects.get_or_create(
         username="chen.xiao", defaults={"first_name": "晓", "last_name": "陈", "is_staff": True}
     )
@@ -39,6 +40,7 @@ def live_through() -> dict[str, int]:
     newest = BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS).first()
     return {
         "backup": newest.pk,
+        "shop": Shop.objects.earliest("pk").pk,
         "pinned": BackupRecord.objects.get(pinned=True).pk,
         "failed": BackupRecord.objects.get(status=BackupRecord.Status.FAILED).pk,
         "safety": BackupRecord.objects.get(trigger=BackupRecord.Trigger.SAFETY).pk,
