@@ -121,3 +121,13 @@ def test_what_is_not_there_is_said(arguments, family):
         command(*arguments, "--from", family.backup_name, "--yes")
     assert caught.value.returncode == NotFound.exit_code
     assert not BackupRecord.objects.filter(trigger="safety", status="RUNNING").exists()
+
+
+def test_a_related_row_that_is_there_only_gets_its_emptied_reference_back(family):
+    key = str(Keeper.objects.get(name="Li").pk)
+    Animal.objects.filter(name="cat").update(name="renamed", keeper=None)
+    Animal.objects.filter(name="dog").update(keeper=Keeper.objects.get(name="Wang"))
+    Keeper.objects.filter(pk=key).delete()
+    command("zoo.Keeper", key, "--from", family.backup_name, "--with-related", "--yes")
+    keepers = dict(Animal.objects.values_list("name", "keeper__name"))
+    assert keepers == {"renamed": "Li", "dog": "Wang", "owl": "Wang"}
