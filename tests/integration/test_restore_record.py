@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from backup_center.engine.errors import NotFound, ReferencesInTheWay
 from backup_center.models import BackupLog, BackupRecord
 from backup_center.services.picking import Wanted
-from tests.zoo.models import Animal, Keeper, Passport, Seat, Stamp
+from tests.zoo.models import Animal, Chicken, Egg, Keeper, Passport, Seat, Stamp, Taxi, Word
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -86,8 +86,13 @@ def test_what_refers_to_something_gone_is_refused_and_nothing_changes(family, re
     key = str(Animal.objects.get(name="cat").pk)
     for model in (Stamp, Passport, Animal, Keeper):
         model.objects.all().delete()
-    with pytest.raises(ReferencesInTheWay):
+    with pytest.raises(ReferencesInTheWay) as caught:
         restores.restore_from_backup(family, record=Wanted(label="zoo.Animal", key=key))
+    assert "zoo.keeper" in caught.value.problems[0]
+    assert "Bring that one back first" in caught.value.problems[0]
+    with pytest.raises(CommandError) as refused:
+        command("zoo.Animal", key, "--from", family.backup_name, "--dry-run")
+    assert refused.value.returncode == ReferencesInTheWay.exit_code
     assert not Animal.objects.exists()
 
 
@@ -131,3 +136,57 @@ def test_a_related_row_that_is_there_only_gets_its_emptied_reference_back(family
     command("zoo.Keeper", key, "--from", family.backup_name, "--with-related", "--yes")
     keepers = dict(Animal.objects.values_list("name", "keeper__name"))
     assert keepers == {"renamed": "Li", "dog": "Wang", "owl": "Wang"}
+
+
+def test_a_related_row_that_refers_to_something_else_gone_is_left_out_and_named(backups):
+    cat, dog, owl = (Animal.objects.create(name=name) for name in ("cat", "dog", "owl"))
+    cat.friends.add(dog, owl)
+    record = backups.create_backup()
+    key, gone = str(cat.pk), dog.pk
+    cat.delete()
+    dog.delete()
+    told = command("zoo.Animal", key, "--from", record.backup_name, "--with-related", "--yes", "--dry-run")
+    assert "2 rows of zoo.animal_friends are left out" in told
+    command("zoo.Animal", key, "--from", record.backup_name, "--with-related", "--yes")
+    assert [friend.name for friend in Animal.objects.get(pk=key).friends.all()] == ["owl"]
+    assert not Animal.objects.filter(pk=gone).exists()
+    [left_out] = BackupLog.objects.filter(operation="RESTORE").first().details["left_out"]
+    assert "zoo.animal_friends" in left_out
+
+
+def test_what_refers_to_each_other_comes_back_together(backups):
+    egg = Egg.objects.create()
+    hen = Chicken.objects.create(egg=egg)
+    Egg.objects.filter(pk=egg.pk).update(chicken=hen)
+    record = backups.create_backup()
+    Egg.objects.update(chicken=None)
+    Chicken.objects.all().delete()
+    Egg.objects.all().delete()
+    command("zoo.Egg", str(egg.pk), "--from", record.backup_name, "--with-related", "--yes")
+    assert Egg.objects.get().chicken_id == hen.pk
+    assert Chicken.objects.get().egg_id == egg.pk
+
+
+def test_the_plan_shows_the_record_field_by_field(family):
+    Animal.objects.filter(name="cat").update(name="spoiled")
+    key = str(Animal.objects.get(name="spoiled").pk)
+    assert 'name "spoiled" → "cat"' in command("zoo.Animal", key, "--from", family.backup_name, "--dry-run")
+
+
+def test_a_text_key(backups):
+    Word.objects.create(word="slash/ed, “quoted”")
+    Word.objects.create(word="other")
+    record = backups.create_backup()
+    Word.objects.all().delete()
+    command("zoo.Word", "slash/ed, “quoted”", "--from", record.backup_name, "--yes")
+    assert [word.word for word in Word.objects.all()] == ["slash/ed, “quoted”"]
+
+
+def test_all_tables_of_what_inherits(backups):
+    taxi = Taxi.objects.create(wheels=4, plate="A 1", number=7)
+    key = str(taxi.pk)
+    record = backups.create_backup()
+    taxi.delete()
+    command("zoo.Taxi", key, "--from", record.backup_name, "--yes")
+    found = Taxi.objects.get(pk=key)
+    assert (found.wheels, found.plate, found.number) == (4, "A 1", 7)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import orjson
 
 from .manifest import Table
-from .selection import Picked
+from .selection import Picked, hashable
 
 ADDED: Literal["added"] = "added"
 CHANGED: Literal["changed"] = "changed"
@@ -88,7 +88,7 @@ class Pairing:
 
     def comparable(self, row: Row) -> tuple[Any, ...]:
         """Its key as ``Picked`` has it."""
-        return tuple(tuple(part.items()) if isinstance(part, dict) else part for part in self.key(row))
+        return hashable(self.key(row))
 
     def _by_key(self, rows: Iterable[Row]) -> defaultdict[Hashable, list[Row]]:
         found: defaultdict[Hashable, list[Row]] = defaultdict(list)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any
@@ -15,6 +15,11 @@ from .errors import SchemaDiffers, Unsupported
 from .manifest import Manifest, Table
 
 Key = tuple[Any, ...]
+
+
+def hashable(values: Iterable[Any]) -> Key:
+    """Of chunks' values: a tagged one (a blob) is a dict."""
+    return tuple(tuple(value.items()) if isinstance(value, dict) else value for value in values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

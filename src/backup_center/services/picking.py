@@ -15,10 +15,8 @@ from ..engine.contents import chunk_rows
 from ..engine.dialects.base import Connection, ForeignKey
 from ..engine.errors import NotFound
 from ..engine.manifest import Manifest, Table
-from ..engine.selection import Picked
+from ..engine.selection import Key, Picked, hashable
 from .records import looking_for
-
-Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +112,4 @@ class _Rows:
 
 
 def _values(table: Table, row: list[Any], columns: Iterable[str]) -> Key:
-    """Hashable: a tagged value (a blob) is a dict."""
-    values = (row[table.names.index(column)] for column in columns)
-    return tuple(tuple(value.items()) if isinstance(value, dict) else value for value in values)
+    return hashable(row[table.names.index(column)] for column in columns)
