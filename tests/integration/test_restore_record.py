@@ -4,11 +4,13 @@ import json
 from io import StringIO
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from backup_center.engine.errors import NotFound, ReferencesInTheWay
+from backup_center.engine.errors import Cancelled, Damaged, NotFound, ReferencesInTheWay
 from backup_center.models import BackupLog, BackupRecord
 from backup_center.services.picking import Wanted
+from tests.integration.forging import archive_path, flip
 from tests.zoo.models import Animal, Chicken, Egg, Keeper, Passport, Seat, Stamp, Taxi, Word
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -190,3 +192,37 @@ def test_all_tables_of_what_inherits(backups):
     command("zoo.Taxi", key, "--from", record.backup_name, "--yes")
     found = Taxi.objects.get(pk=key)
     assert (found.wheels, found.plate, found.number) == (4, "A 1", 7)
+
+
+def test_secrets_are_not_in_the_plan(backups):
+    user = User.objects.create_user("clerk", password="before")
+    secret = user.password
+    record = backups.create_backup()
+    User.objects.update(password="other", first_name="Lee")
+    told = command("auth.User", str(user.pk), "--from", record.backup_name, "--dry-run")
+    assert "password •••" in told
+    assert 'first_name "Lee" → ""' in told
+    assert secret not in told
+    assert command("auth.User", str(user.pk), "--from", record.backup_name, "--yes")
+    assert User.objects.get().password == secret
+
+
+def test_a_damaged_backup_is_refused_and_nothing_changes(family):
+    key = str(Animal.objects.get(name="cat").pk)
+    Animal.objects.filter(name="cat").update(name="spoiled")
+    path = archive_path(family)
+    flip(path, path.stat().st_size // 2)
+    with pytest.raises(CommandError) as caught:
+        command("zoo.Animal", key, "--from", family.backup_name, "--yes")
+    assert caught.value.returncode == Damaged.exit_code
+    assert Animal.objects.filter(name="spoiled").exists()
+
+
+def test_a_no_is_a_no(family, monkeypatch):
+    key = str(Animal.objects.get(name="cat").pk)
+    Animal.objects.filter(name="cat").update(name="spoiled")
+    monkeypatch.setattr("builtins.input", lambda *_: "y e s")
+    with pytest.raises(CommandError) as caught:
+        command("zoo.Animal", key, "--from", family.backup_name)
+    assert caught.value.returncode == Cancelled.exit_code
+    assert Animal.objects.filter(name="spoiled").exists()
