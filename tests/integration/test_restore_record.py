@@ -1,5 +1,6 @@
 """One record comes back from a backup, alone or with what belonged to it; nothing else is touched."""
 
+import datetime as dt
 import json
 from io import StringIO
 
@@ -7,11 +8,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from backup_center.engine.errors import Cancelled, Damaged, NotFound, ReferencesInTheWay
+from backup_center.engine.errors import Cancelled, Damaged, NotFound, ReferencesInTheWay, SchemaDiffers
 from backup_center.models import BackupLog, BackupRecord
 from backup_center.services.picking import Wanted
 from tests.integration.forging import archive_path, flip
-from tests.zoo.models import Animal, Chicken, Egg, Keeper, Passport, Seat, Stamp, Taxi, Word
+from tests.zoo.models import Animal, Chicken, Egg, Keeper, Legacy, Membership, Passport, Seat, Stamp, Taxi, Team, Word
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -226,3 +227,48 @@ def test_a_no_is_a_no(family, monkeypatch):
         command("zoo.Animal", key, "--from", family.backup_name)
     assert caught.value.returncode == Cancelled.exit_code
     assert Animal.objects.filter(name="spoiled").exists()
+
+
+def test_references_to_other_columns_than_the_key_are_followed(backups):
+    team = Team.objects.create(name="第一")
+    li, wang = (Keeper.objects.create(name=name) for name in ("Li", "Wang"))
+    for keeper in (li, wang):
+        Membership.objects.create(team=team, keeper=keeper, since=dt.date(2026, 1, 1))
+    record = backups.create_backup()
+    key = str(team.pk)
+    team.delete()
+    wang.delete()
+    command("zoo.Team", key, "--from", record.backup_name, "--with-related", "--yes")
+    assert [member.name for member in Team.objects.get().members.all()] == ["Li"]
+    [line] = BackupLog.objects.filter(operation="RESTORE").first().details["left_out"]
+    assert "zoo.membership" in line
+    assert "zoo.keeper" in line
+
+
+def test_what_came_back_with_it_is_taken_back_too(family, rows_of_everything):
+    key = str(Keeper.objects.get(name="Li").pk)
+    Animal.objects.filter(name="cat").update(keeper=None)
+    Animal.objects.filter(name="dog").delete()
+    Keeper.objects.filter(pk=key).delete()
+    gone = everything(rows_of_everything)
+    command("zoo.Keeper", key, "--from", family.backup_name, "--with-related", "--yes")
+    assert everything(rows_of_everything) != gone
+    call_command("restore_database", "--undo", "--yes", stdout=StringIO())
+    assert everything(rows_of_everything) == gone
+
+
+def test_a_table_that_differs_is_refused_and_nothing_changes(schema, backups):
+    columns = "id integer PRIMARY KEY, name varchar(20) NOT NULL"
+    schema(f"CREATE TABLE legacy ({columns}, old integer)", "INSERT INTO legacy (id, name) VALUES (1, 'a')")
+    record = backups.create_backup(["ZOO"])
+    schema("DROP TABLE legacy", f"CREATE TABLE legacy ({columns})")
+    with pytest.raises(CommandError, match=r"zoo\.legacy\.old is in the backup") as caught:
+        command("zoo.Legacy", "1", "--from", record.backup_name, "--yes")
+    assert caught.value.returncode == SchemaDiffers.exit_code
+    assert not Legacy.objects.exists()
+
+
+def test_a_backup_that_does_not_exist(family):
+    with pytest.raises(CommandError) as caught:
+        command("zoo.Keeper", "1", "--from", "backup_full_nowhere", "--yes")
+    assert caught.value.returncode == NotFound.exit_code
