@@ -272,3 +272,24 @@ def test_a_backup_that_does_not_exist(family):
     with pytest.raises(CommandError) as caught:
         command("zoo.Keeper", "1", "--from", "backup_full_nowhere", "--yes")
     assert caught.value.returncode == NotFound.exit_code
+
+
+def test_what_hangs_on_a_row_that_can_not_come_can_not_come_either(family, restores):
+    key = str(Animal.objects.get(name="cat").pk)
+    for model in (Stamp, Passport, Animal, Keeper):
+        model.objects.all().delete()
+    found = restores.plan(family, record=Wanted(label="zoo.Animal", key=key, with_related=True))
+    [reason] = found.refused
+    assert "zoo.keeper" in reason
+    for table in ("zoo.passport", "zoo.stamp", "zoo.animal_friends"):
+        assert any(f"of {table} are left out" in note for note in found.plan.notes), table
+    assert [table.label for table in found.plan.tables if table.added] == ["zoo.animal"]  # only what was asked for
+
+
+def test_what_inherits_from_it_comes_back_with_it(backups):
+    taxi = Taxi.objects.create(wheels=4, plate="A 1", number=7)
+    key = str(taxi.pk)
+    record = backups.create_backup()
+    taxi.delete()
+    command("zoo.Vehicle", key, "--from", record.backup_name, "--with-related", "--yes")
+    assert Taxi.objects.get(pk=key).plate == "A 1"
