@@ -19,6 +19,11 @@ def record_url(label: str, key: str, database: str = "default") -> str:
     return url if database == "default" else f"{url}?database={quote(database, safe='')}"
 
 
+def bring_back_url(backup: int, label: str, key: str) -> str:
+    """The page that brings a record back from a backup."""
+    return reverse("backup:bring_back", args=[backup, label, quoted(key)])
+
+
 def key_of(parts: Sequence[Any]) -> str:
     """A key as people write it; several parts with commas between them, as in CSV."""
     if len(parts) == 1:

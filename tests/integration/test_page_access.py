@@ -23,6 +23,8 @@ PAGES = [
     ("browse", True, "get", "browse"),
     ("browse_table", True, "get", "browse"),
     ("record", False, "get", "browse"),
+    ("bring_back", True, "get", "restore"),
+    ("bring_back", True, "post", "restore"),
     ("delete", True, "post", "delete"),
     ("verify", True, "post", "verify"),
     ("pin", True, "post", "change"),
@@ -43,7 +45,7 @@ def address():
 
     def url(name: str, with_record: bool) -> str:
         keys = [(entry if name == "log_entry" else record).pk] if with_record else []
-        more = {"browse_table": ["zoo.animal"], "record": ["zoo.animal", "1"]}
+        more = {"browse_table": ["zoo.animal"], "record": ["zoo.animal", "1"], "bring_back": ["zoo.animal", "1"]}
         return reverse(f"backup:{name}", args=keys + more.get(name, []))
 
     return url

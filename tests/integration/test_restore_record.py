@@ -1,15 +1,18 @@
 """One record comes back from a backup, alone or with what belonged to it; nothing else is touched."""
 
+import datetime as dt
 import json
 from io import StringIO
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from backup_center.engine.errors import NotFound, ReferencesInTheWay
+from backup_center.engine.errors import Cancelled, Damaged, NotFound, ReferencesInTheWay, SchemaDiffers
 from backup_center.models import BackupLog, BackupRecord
 from backup_center.services.picking import Wanted
-from tests.zoo.models import Animal, Keeper, Passport, Seat, Stamp
+from tests.integration.forging import archive_path, flip
+from tests.zoo.models import Animal, Chicken, Egg, Keeper, Legacy, Membership, Passport, Seat, Stamp, Taxi, Team, Word
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -86,8 +89,13 @@ def test_what_refers_to_something_gone_is_refused_and_nothing_changes(family, re
     key = str(Animal.objects.get(name="cat").pk)
     for model in (Stamp, Passport, Animal, Keeper):
         model.objects.all().delete()
-    with pytest.raises(ReferencesInTheWay):
+    with pytest.raises(ReferencesInTheWay) as caught:
         restores.restore_from_backup(family, record=Wanted(label="zoo.Animal", key=key))
+    assert "zoo.keeper" in caught.value.problems[0]
+    assert "Bring that one back first" in caught.value.problems[0]
+    with pytest.raises(CommandError) as refused:
+        command("zoo.Animal", key, "--from", family.backup_name, "--dry-run")
+    assert refused.value.returncode == ReferencesInTheWay.exit_code
     assert not Animal.objects.exists()
 
 
@@ -121,3 +129,167 @@ def test_what_is_not_there_is_said(arguments, family):
         command(*arguments, "--from", family.backup_name, "--yes")
     assert caught.value.returncode == NotFound.exit_code
     assert not BackupRecord.objects.filter(trigger="safety", status="RUNNING").exists()
+
+
+def test_a_related_row_that_is_there_only_gets_its_emptied_reference_back(family):
+    key = str(Keeper.objects.get(name="Li").pk)
+    Animal.objects.filter(name="cat").update(name="renamed", keeper=None)
+    Animal.objects.filter(name="dog").update(keeper=Keeper.objects.get(name="Wang"))
+    Keeper.objects.filter(pk=key).delete()
+    command("zoo.Keeper", key, "--from", family.backup_name, "--with-related", "--yes")
+    keepers = dict(Animal.objects.values_list("name", "keeper__name"))
+    assert keepers == {"renamed": "Li", "dog": "Wang", "owl": "Wang"}
+
+
+def test_a_related_row_that_refers_to_something_else_gone_is_left_out_and_named(backups):
+    cat, dog, owl = (Animal.objects.create(name=name) for name in ("cat", "dog", "owl"))
+    cat.friends.add(dog, owl)
+    record = backups.create_backup()
+    key, gone = str(cat.pk), dog.pk
+    cat.delete()
+    dog.delete()
+    told = command("zoo.Animal", key, "--from", record.backup_name, "--with-related", "--yes", "--dry-run")
+    assert "2 rows of zoo.animal_friends are left out" in told
+    command("zoo.Animal", key, "--from", record.backup_name, "--with-related", "--yes")
+    assert [friend.name for friend in Animal.objects.get(pk=key).friends.all()] == ["owl"]
+    assert not Animal.objects.filter(pk=gone).exists()
+    [left_out] = BackupLog.objects.filter(operation="RESTORE").first().details["left_out"]
+    assert "zoo.animal_friends" in left_out
+
+
+def test_what_refers_to_each_other_comes_back_together(backups):
+    egg = Egg.objects.create()
+    hen = Chicken.objects.create(egg=egg)
+    Egg.objects.filter(pk=egg.pk).update(chicken=hen)
+    record = backups.create_backup()
+    Egg.objects.update(chicken=None)
+    Chicken.objects.all().delete()
+    Egg.objects.all().delete()
+    command("zoo.Egg", str(egg.pk), "--from", record.backup_name, "--with-related", "--yes")
+    assert Egg.objects.get().chicken_id == hen.pk
+    assert Chicken.objects.get().egg_id == egg.pk
+
+
+def test_the_plan_shows_the_record_field_by_field(family):
+    Animal.objects.filter(name="cat").update(name="spoiled")
+    key = str(Animal.objects.get(name="spoiled").pk)
+    assert 'name "spoiled" → "cat"' in command("zoo.Animal", key, "--from", family.backup_name, "--dry-run")
+
+
+def test_a_text_key(backups):
+    Word.objects.create(word="slash/ed, “quoted”")
+    Word.objects.create(word="other")
+    record = backups.create_backup()
+    Word.objects.all().delete()
+    command("zoo.Word", "slash/ed, “quoted”", "--from", record.backup_name, "--yes")
+    assert [word.word for word in Word.objects.all()] == ["slash/ed, “quoted”"]
+
+
+def test_all_tables_of_what_inherits(backups):
+    taxi = Taxi.objects.create(wheels=4, plate="A 1", number=7)
+    key = str(taxi.pk)
+    record = backups.create_backup()
+    taxi.delete()
+    command("zoo.Taxi", key, "--from", record.backup_name, "--yes")
+    found = Taxi.objects.get(pk=key)
+    assert (found.wheels, found.plate, found.number) == (4, "A 1", 7)
+
+
+def test_secrets_are_not_in_the_plan(backups):
+    user = User.objects.create_user("clerk", password="before")
+    secret = user.password
+    record = backups.create_backup()
+    User.objects.update(password="other", first_name="Lee")
+    told = command("auth.User", str(user.pk), "--from", record.backup_name, "--dry-run")
+    assert "password •••" in told
+    assert 'first_name "Lee" → ""' in told
+    assert secret not in told
+    assert command("auth.User", str(user.pk), "--from", record.backup_name, "--yes")
+    assert User.objects.get().password == secret
+
+
+def test_a_damaged_backup_is_refused_and_nothing_changes(family):
+    key = str(Animal.objects.get(name="cat").pk)
+    Animal.objects.filter(name="cat").update(name="spoiled")
+    path = archive_path(family)
+    flip(path, path.stat().st_size // 2)
+    with pytest.raises(CommandError) as caught:
+        command("zoo.Animal", key, "--from", family.backup_name, "--yes")
+    assert caught.value.returncode == Damaged.exit_code
+    assert Animal.objects.filter(name="spoiled").exists()
+
+
+def test_a_no_is_a_no(family, monkeypatch):
+    key = str(Animal.objects.get(name="cat").pk)
+    Animal.objects.filter(name="cat").update(name="spoiled")
+    monkeypatch.setattr("builtins.input", lambda *_: "y e s")
+    with pytest.raises(CommandError) as caught:
+        command("zoo.Animal", key, "--from", family.backup_name)
+    assert caught.value.returncode == Cancelled.exit_code
+    assert Animal.objects.filter(name="spoiled").exists()
+
+
+def test_references_to_other_columns_than_the_key_are_followed(backups):
+    team = Team.objects.create(name="第一")
+    li, wang = (Keeper.objects.create(name=name) for name in ("Li", "Wang"))
+    for keeper in (li, wang):
+        Membership.objects.create(team=team, keeper=keeper, since=dt.date(2026, 1, 1))
+    record = backups.create_backup()
+    key = str(team.pk)
+    team.delete()
+    wang.delete()
+    command("zoo.Team", key, "--from", record.backup_name, "--with-related", "--yes")
+    assert [member.name for member in Team.objects.get().members.all()] == ["Li"]
+    [line] = BackupLog.objects.filter(operation="RESTORE").first().details["left_out"]
+    assert "zoo.membership" in line
+    assert "zoo.keeper" in line
+
+
+def test_what_came_back_with_it_is_taken_back_too(family, rows_of_everything):
+    key = str(Keeper.objects.get(name="Li").pk)
+    Animal.objects.filter(name="cat").update(keeper=None)
+    Animal.objects.filter(name="dog").delete()
+    Keeper.objects.filter(pk=key).delete()
+    gone = everything(rows_of_everything)
+    command("zoo.Keeper", key, "--from", family.backup_name, "--with-related", "--yes")
+    assert everything(rows_of_everything) != gone
+    call_command("restore_database", "--undo", "--yes", stdout=StringIO())
+    assert everything(rows_of_everything) == gone
+
+
+def test_a_table_that_differs_is_refused_and_nothing_changes(schema, backups):
+    columns = "id integer PRIMARY KEY, name varchar(20) NOT NULL"
+    schema(f"CREATE TABLE legacy ({columns}, old integer)", "INSERT INTO legacy (id, name) VALUES (1, 'a')")
+    record = backups.create_backup(["ZOO"])
+    schema("DROP TABLE legacy", f"CREATE TABLE legacy ({columns})")
+    with pytest.raises(CommandError, match=r"zoo\.legacy\.old is in the backup") as caught:
+        command("zoo.Legacy", "1", "--from", record.backup_name, "--yes")
+    assert caught.value.returncode == SchemaDiffers.exit_code
+    assert not Legacy.objects.exists()
+
+
+def test_a_backup_that_does_not_exist(family):
+    with pytest.raises(CommandError) as caught:
+        command("zoo.Keeper", "1", "--from", "backup_full_nowhere", "--yes")
+    assert caught.value.returncode == NotFound.exit_code
+
+
+def test_what_hangs_on_a_row_that_can_not_come_can_not_come_either(family, restores):
+    key = str(Animal.objects.get(name="cat").pk)
+    for model in (Stamp, Passport, Animal, Keeper):
+        model.objects.all().delete()
+    found = restores.plan(family, record=Wanted(label="zoo.Animal", key=key, with_related=True))
+    [reason] = found.refused
+    assert "zoo.keeper" in reason
+    for table in ("zoo.passport", "zoo.stamp", "zoo.animal_friends"):
+        assert any(f"of {table} are left out" in note for note in found.plan.notes), table
+    assert [table.label for table in found.plan.tables if table.added] == ["zoo.animal"]  # only what was asked for
+
+
+def test_what_inherits_from_it_comes_back_with_it(backups):
+    taxi = Taxi.objects.create(wheels=4, plate="A 1", number=7)
+    key = str(taxi.pk)
+    record = backups.create_backup()
+    taxi.delete()
+    command("zoo.Vehicle", key, "--from", record.backup_name, "--with-related", "--yes")
+    assert Taxi.objects.get(pk=key).plate == "A 1"

@@ -53,6 +53,14 @@ def are_left(replacement: Replacement, manifest: Manifest, connection: Connectio
     return any(batch.gone or batch.come for batch in batches)
 
 
+def coming(
+    replacement: Replacement, manifest: Manifest, connection: Connection, read_stored: ReadStored
+) -> dict[tuple[Any, ...], Row]:
+    """The rows that single rows become which are not so yet, by their keys as ``Picked`` has them."""
+    changes = _Changes(replacement, manifest, connection, read_stored)
+    return {changes.pairing.comparable(row): row for batch in changes.batches() for row in batch.come}
+
+
 class _Changes:
     def __init__(
         self, replacement: Replacement, manifest: Manifest, connection: Connection, read_stored: ReadStored

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from . import ranges, replacements
+from . import parents, ranges, replacements
 from .chunks import ReadStored
 from .contents import chunk_rows, column_values
 from .dialects.base import Connection
@@ -109,7 +109,8 @@ def make_plan(selection: Selection, connection: Connection, read_stored: ReadSto
     """Inside a transaction. Raises ``SchemaDiffers`` or ``Unsupported``: then there is nothing to plan."""
     live = match(selection, connection)
     _refuse_unknown_ids(selection, read_stored)
-    found = replacements.find(selection, connection, live)
+    settled = parents.settle(selection, connection, replacements.find(selection, connection, live), read_stored)
+    found = settled.found
     done, total = 0, sum(table.rows for table in selection.tables)
     changes = []
     for replacement in found:
@@ -121,13 +122,13 @@ def make_plan(selection: Selection, connection: Connection, read_stored: ReadSto
             progress("compare", done, total)
         changes.append(comparison.result())
     touching = [found for found, change in zip(found, changes, strict=True) if not change.same]
-    # Where single rows come back, none vanish; that they find what they refer to, the database checks.
-    broken = [] if selection.picked else broken_references(selection, connection, found, read_stored)
+    # Where single rows come back, none vanish.
+    broken = settled.broken if selection.picked else broken_references(selection, connection, found, read_stored)
     return Plan(
         tables=tuple(changes),
         references=tuple(reference for reference in broken if reference.nulling is None),
         nulled=tuple(reference for reference in broken if reference.nulling is not None),
-        notes=tuple(connection.notes([replacement.load() for replacement in touching])),
+        notes=(*settled.left_out, *connection.notes([replacement.load() for replacement in touching])),
     )
 
 

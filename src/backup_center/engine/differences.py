@@ -12,7 +12,7 @@ from typing import Any, Literal
 import orjson
 
 from .manifest import Table
-from .selection import Picked
+from .selection import Picked, hashable
 
 ADDED: Literal["added"] = "added"
 CHANGED: Literal["changed"] = "changed"
@@ -51,6 +51,7 @@ class Pairing:
 
     def __init__(self, table: Table, *, only_added: bool, picked: Picked | None = None) -> None:
         self._picked = picked
+        self._places = {name: index for index, name in enumerate(table.names)}
         self._positions = [table.names.index(name) for name in table.key]
         self._pick: Callable[[Row], Any] = itemgetter(*self._positions)
         self._only_added = only_added
@@ -62,8 +63,12 @@ class Pairing:
         """
         picked = self._picked
         for old, new in self._all(backup, live):
-            if picked is None or (new is not None and picked.wants(self._comparable(new), gone=old is None)):
+            if picked is None:
                 yield old, new
+            elif new is not None:
+                outcome = picked.outcome(self.comparable(new), old, new, self._places)
+                if outcome is not None:
+                    yield old, outcome
 
     def _all(self, backup: list[Row], live: Iterator[Row]) -> Iterator[Pair]:
         if self._only_added:
@@ -81,8 +86,9 @@ class Pairing:
     def key(self, row: Row) -> tuple[Any, ...]:
         return tuple(row[position] for position in self._positions)
 
-    def _comparable(self, row: Row) -> tuple[Any, ...]:
-        return tuple(tuple(part.items()) if isinstance(part, dict) else part for part in self.key(row))
+    def comparable(self, row: Row) -> tuple[Any, ...]:
+        """Its key as ``Picked`` has it."""
+        return hashable(self.key(row))
 
     def _by_key(self, rows: Iterable[Row]) -> defaultdict[Hashable, list[Row]]:
         found: defaultdict[Hashable, list[Row]] = defaultdict(list)

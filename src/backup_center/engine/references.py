@@ -34,7 +34,7 @@ class Nulling:
 
     def apply(self, connection: Connection) -> None:
         nulls = ", ".join(f"{quote(column)} = NULL" for column in self.emptied)
-        same = _equal("v", [f"c{index}" for index in range(len(self.columns))], self.child.sql, self.columns)
+        same = equal("v", [f"c{index}" for index in range(len(self.columns))], self.child.sql, self.columns)
         connection.execute(
             f"UPDATE {self.child.sql} SET {nulls} WHERE EXISTS (SELECT 1 FROM {self.values} v WHERE {same})"  # noqa: S608
         )
@@ -52,10 +52,13 @@ class BrokenReference:
     child_stays: bool  # the child's rows stay, the parent's vanish; otherwise the child's come, the parent's are gone
     nullable: bool  # emptying the references would mend it
     nulling: Nulling | None = None  # … and this is how, since it was asked for
+    single: bool = False  # the child is a record that was asked for by itself
 
     def __str__(self) -> str:
         if self.nulling is not None:
             return self._text() + " " + _("The references are set to NULL.")
+        if self.single:
+            return self._text() + " " + _("Bring that one back first.")
         advice = [
             _("Restore %(types)s too.") % {"types": ", ".join(self.add_types)}
             if self.add_types
@@ -128,9 +131,9 @@ class _References:
         self._stage_vanished(key, parent)
         if not self.connection.query(f"SELECT 1 FROM {VANISHED} LIMIT 1"):  # noqa: S608
             return
-        vanished = _equal("p", key.parent_columns, "v", [f"c{index}" for index in range(len(key.columns))])
+        vanished = equal("p", key.parent_columns, "v", [f"c{index}" for index in range(len(key.columns))])
         # The parent's own columns say what is equal: collations may differ.
-        referred = _equal("p", key.parent_columns, "r", key.columns)
+        referred = equal("p", key.parent_columns, "r", key.columns)
         yield from self._broken(
             key,
             f"{key.child} r WHERE {filled} AND EXISTS"  # noqa: S608
@@ -144,7 +147,7 @@ class _References:
         live, columns = self.known[key.parent], key.parent_columns
         self._stage(key.parent, columns, parent.table, parent.ranges)
         self.connection.stage(VANISHED, live, columns, [])
-        kept = _equal("p", columns, "k", [f"c{index}" for index in range(len(columns))])
+        kept = equal("p", columns, "k", [f"c{index}" for index in range(len(columns))])
         listed = ", ".join(f"p.{quote(column)}" for column in columns)
         for part in _runs(parent):
             where, params = self.connection.within(live, part)
@@ -158,7 +161,7 @@ class _References:
         """Rows that come and refer to parents that are gone."""
         staged = [f"c{index}" for index in range(len(key.columns))]
         gone = f"{STAGED} r WHERE NOT EXISTS (SELECT 1 FROM {key.parent} k WHERE "  # noqa: S608
-        gone += _equal("k", key.parent_columns, "r", staged) + ")"
+        gone += equal("k", key.parent_columns, "r", staged) + ")"
         # All of a large table's chunks are only read if some parent is gone.
         if child.everywhere and (parent := self._in_manifest(key.parent)) is not None:
             ordered = in_order(self.known[key.parent], parent.names)
@@ -171,7 +174,7 @@ class _References:
         if child.way is Way.ADD:  # rows whose key is there don't come
             columns += child.live.key
             keys = [f"c{index}" for index in range(len(key.columns), len(columns))]
-            same_key = _equal("t", child.live.key, "r", keys)
+            same_key = equal("t", child.live.key, "r", keys)
             gone += f" AND NOT EXISTS (SELECT 1 FROM {key.child} t WHERE {same_key})"  # noqa: S608
         self._stage(key.child, columns, child.table, child.ranges)
         yield from self._broken(key, gone, staged, False)
@@ -255,6 +258,6 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _equal(left: str, left_columns: Iterable[str], right: str, right_columns: Iterable[str]) -> str:
+def equal(left: str, left_columns: Iterable[str], right: str, right_columns: Iterable[str]) -> str:
     pairs = zip(left_columns, right_columns, strict=True)
     return " AND ".join(f"{left}.{quote(one)} = {right}.{quote(other)}" for one, other in pairs)

@@ -11,7 +11,7 @@ from functools import partial
 
 from django.utils.translation import gettext as _
 
-from . import backup, changes, chunks, compare, replacements, verify
+from . import backup, changes, chunks, compare, parents, replacements, verify
 from .backup import BackupRequest, Progress
 from .chunks import Chunk, ReadStored
 from .codecs import CODECS
@@ -48,12 +48,14 @@ class RestoreRequest:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreResult:
     """Per table label the rows that are as in the backup now (of a table only added to: that came), and the safety
-    backup's sidecar. ``written``: how many rows that took, in the tables that differed.
+    backup's sidecar. ``written``: how many rows that took, in the tables that differed; ``left_out``: of the rows
+    related to a record those that could not come, in words.
     """
 
     rows: Mapping[str, int]
     written: Mapping[str, int]
     safety: Sidecar | None
+    left_out: tuple[str, ...] = ()
 
 
 def preview(
@@ -90,13 +92,17 @@ def _apply(request: RestoreRequest, connection: Connection, vault: LocalVault, p
             safety = backup.write(request.safety, connection, vault, partial(_phase, progress, "safety"))
         progress("compare", 0, 0)
         found = replacements.find(selection, connection, live, safety.manifest if safety else None, guess=True)
+        settled = parents.settle(selection, connection, found, read_stored)
+        if settled.broken:
+            raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."))
+        found = settled.found
         nulled = [] if selection.picked else _mend_references(selection, connection, found, read_stored)
         result = _Replacing(request, connection, found, nulled, read_stored, progress).run()
         dangling = connection.check_references(list(live.values()))
         if dangling:
             raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."), dangling)
         request.guard(connection)
-    return replace(result, safety=safety)
+    return replace(result, safety=safety, left_out=tuple(settled.left_out))
 
 
 def _phase(progress: Progress, phase: str, _label: str, done: int, total: int) -> None:

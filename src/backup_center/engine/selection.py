@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any
@@ -14,20 +14,47 @@ from .dialects.base import Column, Connection, LiveTable, TableSpec
 from .errors import SchemaDiffers, Unsupported
 from .manifest import Manifest, Table
 
+Key = tuple[Any, ...]
+
+
+def hashable(values: Iterable[Any]) -> Key:
+    """Of chunks' values: a tagged one (a blob) is a dict."""
+    return tuple(tuple(value.items()) if isinstance(value, dict) else value for value in values)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picked:
     """Single rows of a table, by their keys as in chunks; ``ranges``: the numbers of their chunks.
 
-    Those ``replaced`` become what they were; those ``missing`` come back if they are gone, and are left alone else.
+    Those ``replaced`` become what they were; those ``missing`` come back if they are gone. If they are there, they only
+    get references back (their columns, in ``pointing``) that were emptied since.
     """
 
     ranges: tuple[int, ...]
-    replaced: frozenset[tuple[Any, ...]]
-    missing: frozenset[tuple[Any, ...]]
+    replaced: frozenset[Key]
+    missing: frozenset[Key]
+    pointing: Mapping[Key, frozenset[tuple[str, ...]]] = field(default_factory=dict)
 
-    def wants(self, key: tuple[Any, ...], *, gone: bool) -> bool:
-        return key in self.replaced or (gone and key in self.missing)
+    def outcome(
+        self, key: Key, live: list[Any] | None, backup: list[Any], positions: Mapping[str, int]
+    ) -> list[Any] | None:
+        """What a row becomes that is not as it was; ``None`` if it is left alone."""
+        if key in self.replaced:
+            return backup
+        if live is None:
+            return backup if key in self.missing else None
+        row = list(live)
+        for columns in self.pointing.get(key, ()):
+            places = [positions[column] for column in columns]
+            if all(live[place] is None or live[place] == backup[place] for place in places):
+                for place in places:
+                    row[place] = backup[place]
+        return row if row != live else None
+
+    def without(self, keys: Collection[Key]) -> Picked:
+        """Of those that are not ``replaced``, all but these."""
+        pointing = {key: columns for key, columns in self.pointing.items() if key not in keys}
+        return replace(self, missing=self.missing.difference(keys), pointing=pointing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,8 @@ from ..engine.contents import chunk_rows
 from ..engine.dialects.base import Connection, ForeignKey
 from ..engine.errors import NotFound
 from ..engine.manifest import Manifest, Table
-from ..engine.selection import Picked
+from ..engine.selection import Key, Picked, hashable
 from .records import looking_for
-
-Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +29,8 @@ class Wanted:
 
 
 def pick(wanted: Wanted, manifest: Manifest, connection: Connection, read_stored: ReadStored) -> dict[str, Picked]:
-    """Per table. The record itself becomes what it was; of the rows related to it, those that are gone come back.
+    """Per table. The record itself becomes what it was; of the rows related to it, those that are gone come back,
+    and those that are there get their emptied references to it back.
 
     Raises ``NotFound`` if the backup does not have it.
     """
@@ -51,6 +50,7 @@ def pick(wanted: Wanted, manifest: Manifest, connection: Connection, read_stored
             ranges=tuple(sorted(rows.ranges[label])),
             replaced=own.get(label, frozenset()),
             missing=frozenset(keys) - own.get(label, frozenset()),
+            pointing={key: frozenset(columns) for key, columns in rows.pointing[label].items()},
         )
         for label, keys in rows.keys.items()
     }
@@ -74,6 +74,10 @@ class _Rows:
     found: list[tuple[Table, list[Any]]] = field(default_factory=list)
     keys: defaultdict[str, set[Key]] = field(default_factory=lambda: defaultdict(set))
     ranges: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+
+    pointing: defaultdict[str, defaultdict[Key, set[tuple[str, ...]]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(set))
+    )
 
     def add(self, table: Table, number: int, row: list[Any]) -> None:
         key = _values(table, row, table.key)
@@ -99,6 +103,7 @@ class _Rows:
             for row in chunk_rows(table, number, self.manifest, self.read_stored):
                 if _values(table, row, key.columns) in values:
                     self.add(table, number, row)
+                    self.pointing[label][_values(table, row, table.key)].add(key.columns)
 
     def _table(self, label: str) -> Table:
         table = self.manifest.table(label)
@@ -107,6 +112,4 @@ class _Rows:
 
 
 def _values(table: Table, row: list[Any], columns: Iterable[str]) -> Key:
-    """Hashable: a tagged value (a blob) is a dict."""
-    values = (row[table.names.index(column)] for column in columns)
-    return tuple(tuple(value.items()) if isinstance(value, dict) else value for value in values)
+    return hashable(row[table.names.index(column)] for column in columns)

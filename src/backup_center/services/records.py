@@ -58,7 +58,7 @@ class Record:
     def __init__(self, label: str, key: str, database: str, connection: Connection) -> None:
         model = find_model(label)
         self.key, self.database = key, database
-        self.labels = [each._meta.label_lower for each in family(model)] if model else [label.lower()]
+        self.labels = labels_of(label)
         self._connection = connection
         self._values = key_values(model, key, database) if model else None
         specs = [spec for spec in registry.table_specs(database) if spec.label in self.labels]
@@ -152,6 +152,12 @@ def find_model(label: str) -> Model | None:
     except (LookupError, ValueError):
         return None
     return model._meta.concrete_model or model
+
+
+def labels_of(label: str) -> list[str]:
+    """Of the tables that make up one record of a model."""
+    model = find_model(label)
+    return [each._meta.label_lower for each in family(model)] if model else [label.lower()]
 
 
 def family(model: Model) -> list[Model]:

@@ -230,6 +230,7 @@ class _Restore:
             data_types=self.chosen,
             **self._details(),
             statistics=dict(statistics),
+            **({"left_out": list(result.left_out)} if result.left_out else {}),
             safety_backup=result.safety.manifest.name if result.safety else None,
             rows=rows,
             seconds=round(time.monotonic() - self.started, 1),

@@ -80,6 +80,7 @@ def when(moment: datetime | None, *, relative: bool = True) -> SafeString | str:
 
 
 register.simple_tag(addresses.record_url, name="record_url")
+register.simple_tag(addresses.bring_back_url, name="bring_back_url")
 
 
 @register.simple_tag(takes_context=True)

@@ -39,7 +39,11 @@ class LogEntryView(StaffView):
             restored=restored,
             statistics=_statistics(details) if restored else [],
             safety=safety,
-            lists=[(name, details[name]) for name in ("findings", "differences", "problems") if details.get(name)],
+            lists=[
+                (name, details[name])
+                for name in ("findings", "differences", "problems", "left_out")
+                if details.get(name)
+            ],
             details=json.dumps(details, ensure_ascii=False, indent=2) if details else "",
         )
 

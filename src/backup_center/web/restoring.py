@@ -10,9 +10,11 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 
 from .. import registry
-from ..engine.errors import BackupCenterError
+from ..addresses import unquoted
+from ..engine.errors import BackupCenterError, NotFound
 from ..models import BackupLog, BackupRecord
 from ..services import RestoreService, catalogue, overview, selecting, undoing
+from ..services.picking import Wanted
 from ..services.restores import RestorePlan
 from ..services.running import running
 from . import charts
@@ -28,6 +30,7 @@ class Asked:
     types: tuple[str, ...] = ()
     mode: str = selecting.REPLACE
     set_null: bool = False
+    record: Wanted | None = None
 
     @classmethod
     def by(cls, data: QueryDict) -> Self:
@@ -40,6 +43,8 @@ class Asked:
     @property
     def options(self) -> dict[str, Any]:
         """As ``RestoreService`` takes them."""
+        if self.record:
+            return {"record": self.record}
         return {"data_types": list(self.types) or None, "mode": self.mode, "set_null": self.set_null}
 
 
@@ -116,6 +121,41 @@ class RestoreUndoView(RestorePage):
             operation=BackupLog.Operation.RESTORE, log_level=BackupLog.Level.SUCCESS
         ).select_related("backup_record")
         return undoing.of(get_object_or_404(restores, pk=pk))
+
+
+class BringBackView(RestorePage):
+    """One record of a backup, alone or with what belonged to it."""
+
+    def get(self, request: HttpRequest, pk: int, label: str, key: str) -> HttpResponse:
+        return self.show(self.record(), self._asked(request.GET))
+
+    def post(self, request: HttpRequest, pk: int, label: str, key: str) -> HttpResponse:
+        return self.do(request, self.record(), self._asked(request.POST))
+
+    def show(self, record: BackupRecord, asked: Asked, *, status: int = 200, **context: Any) -> HttpResponse:
+        plan, refused = None, None
+        try:
+            plan = RestoreService().plan(record, user=self.actor, **asked.options)
+        except NotFound:
+            raise
+        except BackupCenterError as reason:
+            refused = reason
+        return self.page(
+            "backup/bring_back.html",
+            status=status,
+            record=record,
+            wanted=asked.record,
+            plan=plan,
+            changing=[table for table in plan.plan.tables if not table.same] if plan else [],
+            refused=str(refused) if refused else "",
+            refused_lines=lines_of(refused) if refused else [],
+            running=running(),
+            **context,
+        )
+
+    def _asked(self, data: QueryDict) -> Asked:
+        label, key = self.kwargs["label"], unquoted(self.kwargs["key"])
+        return Asked(record=Wanted(label=label, key=key, with_related=bool(data.get("with_related"))))
 
 
 def _mistake(request: HttpRequest, record: BackupRecord) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Any
 
@@ -61,7 +62,7 @@ class Command(BackupCommand):
                 plan = RestoreService().plan(record, **choice, progress=progress)
             if since is not None:
                 self._show_written_since(since)
-            self._show(plan, examples=options["verbosity"] >= EXAMPLES_FROM)
+            self._show(plan, None if options["verbosity"] >= EXAMPLES_FROM else self.shown_by_row(plan))
             if options["dry_run"]:
                 self.answer(self._facts(plan) | ({"written_since": _since_facts(since)} if since else {}))
             if plan.refused:
@@ -92,6 +93,10 @@ class Command(BackupCommand):
     def question(self, record: BackupRecord, options: dict[str, Any]) -> str:
         return _("Restore %(name)s now?") % {"name": record.backup_name}
 
+    def shown_by_row(self, plan: RestorePlan) -> Collection[str]:
+        """Tables whose examples are shown even if no more is asked for."""
+        return ()
+
     def _restore(self, record: BackupRecord, choice: dict[str, Any], safety: bool) -> None:
         with self.progress() as progress:
             statistics = RestoreService().restore_from_backup(record, **choice, safety_backup=safety, progress=progress)
@@ -115,12 +120,13 @@ class Command(BackupCommand):
             text = _("%(inserted)d inserted, %(changed)d changed, %(deleted)d deleted") % facts
             self.say(f"  {change.data_type}  {change.label}  {text}")
 
-    def _show(self, plan: RestorePlan, *, examples: bool) -> None:
+    def _show(self, plan: RestorePlan, by_row: Collection[str] | None) -> None:
+        """``by_row``: the tables whose examples are shown; all without it."""
         for change in plan.plan.tables:
             facts = {"now": change.rows_now, "then": change.rows_in_backup, "verdict": _verdict(change)}
             text = _("%(now)d rows now, %(then)d in the backup: %(verdict)s") % facts
             self.say(f"{change.data_type}  {change.label}  {text}")
-            for row in change.examples if examples else ():
+            for row in change.examples if by_row is None or change.label in by_row else ():
                 self.say("    " + _example(row))
         nulled = [str(reference) for reference in plan.plan.nulled]
         for line in (*plan.plan.notes, *nulled, *plan.warnings):

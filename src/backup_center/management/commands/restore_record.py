@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Collection
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -9,6 +10,8 @@ from django.utils.translation import gettext_lazy
 from ...models import BackupRecord
 from ...services import catalogue, undoing
 from ...services.picking import Wanted
+from ...services.records import labels_of
+from ...services.restores import RestorePlan
 from ..terminal import BackupCommand
 from . import restore_database
 
@@ -31,6 +34,10 @@ class Command(restore_database.Command):
     def chosen(self, options: dict[str, Any]) -> tuple[BackupRecord, undoing.Undo | None, dict[str, Any]]:
         wanted = Wanted(label=options["model"], key=options["key"], with_related=options["with_related"])
         return catalogue.find(options["from"]), None, {"record": wanted}
+
+    def shown_by_row(self, plan: RestorePlan) -> Collection[str]:
+        wanted = plan.choice.record
+        return labels_of(wanted.label) if wanted else ()
 
     def question(self, record: BackupRecord, options: dict[str, Any]) -> str:
         facts = {"model": options["model"], "key": options["key"], "name": record.backup_name}
