@@ -130,5 +130,5 @@ print(json.dumps(None))
     for fact in ("恢复的行数", "撤回", "恢复后验证", "admin"):
         expect(report).to_contain_text(fact)
     assert own_site.project.rows("SELECT count(*), sum(amount) FROM finance_financerecord") == before
-    page.get_by_role("link", name="查看如何撤回这次恢复").click()
+    page.get_by_role("link", name="撤销这次恢复").click()
     expect(page.locator("main")).to_contain_text("−1")
