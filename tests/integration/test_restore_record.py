@@ -293,3 +293,14 @@ def test_what_inherits_from_it_comes_back_with_it(backups):
     taxi.delete()
     command("zoo.Vehicle", key, "--from", record.backup_name, "--with-related", "--yes")
     assert Taxi.objects.get(pk=key).plate == "A 1"
+
+
+def test_a_plan_for_one_account_speaks_of_no_other(backups, restores, django_user_model):
+    lost, kept = (django_user_model.objects.create(username=name) for name in ("lost", "kept"))
+    record = backups.create_backup()
+    lost_key = str(lost.pk)
+    lost.delete()
+    kept.delete()
+    django_user_model.objects.create(username="later")
+    warnings = restores.plan(record, record=Wanted(label="auth.User", key=lost_key)).warnings
+    assert warnings == ("Accounts that come back: lost.",)

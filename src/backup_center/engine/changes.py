@@ -85,7 +85,7 @@ class _Changes:
         backup = chunk_rows(self.replacement.table, number, self.manifest, self.read_stored)
         live = chain.from_iterable(orjson.loads(piece.body) for piece in pieces)
         gone, come = [], []
-        for old, new in self.pairing.pairs(list(backup), live):
+        for old, new in self.pairing.pairs(backup, live):
             if old is not None:
                 gone.append(self.pairing.key(old))
             if new is not None:

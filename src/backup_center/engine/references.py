@@ -204,7 +204,7 @@ class _References:
         )
 
     def _nullable(self, key: ForeignKey) -> tuple[str, ...]:
-        """The columns that may be emptied, if all of them are nullable."""
+        """The columns that may be emptied; NULL in one of them is enough."""
         child = self.known.get(key.child)
         if child is None:
             return ()

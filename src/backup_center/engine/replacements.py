@@ -20,8 +20,6 @@ from .manifest import Manifest, Table
 from .selection import Picked, Selection, digests_compare
 
 NOTHING = Staged(gone="", come="", rows=0)
-
-
 PROBES = 24  # ranges
 
 

@@ -40,6 +40,10 @@ def warnings(
     [spec] = [spec for spec in registry.table_specs(manifest.database["alias"]) if spec.label == label]
     then = dict(_in_backup(table, manifest, read_stored))
     now = dict(_live(table, connection, spec))
+    if label in selection.picked:  # nobody else comes, goes or changes
+        picked = selection.picked[label]
+        chosen = {str(key[0]) for key in picked.replaced | picked.missing}
+        then, now = ({key: held for key, held in accounts.items() if key in chosen} for accounts in (then, now))
     found = [(_("Accounts that come back: %(names)s."), [then[key][0] for key in then.keys() - now.keys()])]
     lines: list[str] = []
     if label not in selection.added:

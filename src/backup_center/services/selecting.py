@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -108,13 +108,7 @@ def request_for(sidecar: Sidecar, choice: Choice, connection: Connection) -> Res
     request = RestoreRequest(sidecar=sidecar, selection=selection, archives=archives)
     if picked or identities.CONTENT_TYPE not in labels:
         return request
-    before = identities.snapshot(connection)
-    return RestoreRequest(
-        sidecar=sidecar,
-        selection=selection,
-        archives=archives,
-        after_load=partial(identities.add_missing, before=before),
-    )
+    return replace(request, after_load=partial(identities.add_missing, before=identities.snapshot(connection)))
 
 
 def _only_added_to(manifest: Manifest, labels: Sequence[str]) -> list[str]:

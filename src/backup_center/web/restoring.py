@@ -110,11 +110,15 @@ class RestoreUndoView(RestorePage):
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         undo = self._undo(pk)
-        return self.show(undo.safety, Asked(), undo=undo, since=undoing.written_since(undo))
+        return self.show(undo.safety, Asked(), undo=undo)
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         undo = self._undo(pk)
-        return self.do(request, undo.safety, Asked(), undo=undo, since=undoing.written_since(undo))
+        return self.do(request, undo.safety, Asked(), undo=undo)
+
+    def show(self, record: BackupRecord, asked: Asked, *, status: int = 200, **context: Any) -> HttpResponse:
+        since = undoing.written_since(context["undo"])
+        return super().show(record, asked, status=status, since=since, **context)
 
     def _undo(self, pk: int) -> undoing.Undo:
         restores = BackupLog.objects.filter(

@@ -12,9 +12,10 @@ import orjson
 import psycopg
 from django.utils.translation import gettext as _
 
-from ...errors import DatabaseFailed, NotExact, ReferencesInTheWay, Refused, SchemaDiffers
+from ...errors import DatabaseFailed, Refused
 from ..base import Connection, ForeignKey, KeyRange, LiveTable, Load, Piece, RawChunk, TableSpec
 from . import catalog, keys, reading, replacing
+from .failures import failing_clearly, reading_clearly
 
 # One meaning for every value's text, whatever the role or the database have set; no limits but our own.
 SETTINGS = {
@@ -33,7 +34,6 @@ SETTINGS = {
     "jit": "off",  # it costs more than it saves on our long, simple statements
 }
 LOCK_ATTEMPTS = 6
-NOT_UNICODE = (psycopg.errors.CharacterNotInRepertoire, psycopg.errors.UntranslatableCharacter)
 UNFIT = (psycopg.DataError, psycopg.IntegrityError)  # a value that its column can't hold
 RETRIED = (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, psycopg.errors.UndefinedTable)
 
@@ -116,7 +116,7 @@ class PostgresConnection(Connection):
             yield
 
     def chunks(self, table: LiveTable) -> Iterator[RawChunk]:
-        with _reading_clearly(table):
+        with reading_clearly(table):
             yield from reading.read_chunks(self._session, table)
 
     def pieces(
@@ -124,14 +124,14 @@ class PostgresConnection(Connection):
     ) -> Generator[Piece, None, None]:
         ends = list(borders)
         self.stage(reading.BORDERS, table, table.key, ends)
-        with _reading_clearly(table):
+        with reading_clearly(table):
             yield from reading.read_pieces(self._session, table, wanted, len(ends))
 
     def beside(
         self, table: LiveTable, rows: Iterable[Sequence[Any]]
     ) -> Generator[tuple[list[list[Any]], list[list[Any]]], None, None]:
         self.stage(reading.BESIDE, table, table.names, rows)
-        with _reading_clearly(table):
+        with reading_clearly(table):
             yield from reading.read_beside(self._session, table)
 
     def range_digests(self, table: LiveTable, borders: Iterable[Sequence[Any]]) -> dict[int, tuple[int, int]]:
@@ -202,7 +202,7 @@ class PostgresConnection(Connection):
 
     def rows_with_key(self, table: LiveTable, key: Sequence[Any]) -> list[list[Any]]:
         self.stage(keys.KEY, table, table.key, [key])
-        with _reading_clearly(table):
+        with reading_clearly(table):
             return self._rows(keys.rows_with_key(table))
 
     def _rows(self, query: str) -> list[list[Any]]:
@@ -321,46 +321,3 @@ def _locked(what: str) -> str:
     return _(
         "The tables are locked by someone else, perhaps a migration (%(what)s). Nothing was changed; try again later."
     ) % {"what": what}
-
-
-@contextmanager
-def failing_clearly() -> Iterator[None]:
-    """psycopg's errors as ours, with the server's own first line."""
-    try:
-        yield
-    except psycopg.errors.UniqueViolation as error:
-        raise Refused(
-            _("PostgreSQL refused a row of %(table)s (%(error)s); nothing was changed.")
-            % {"table": error.diag.table_name or "?", "error": error.diag.message_detail or _first_line(error)}
-        ) from error
-    except psycopg.errors.ForeignKeyViolation as error:
-        raise ReferencesInTheWay(
-            _("Rows would point to nothing; nothing was changed."), [error.diag.message_detail or str(error)]
-        ) from error
-    except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable) as error:
-        raise SchemaDiffers(_("The tables changed meanwhile; nothing was changed."), [_first_line(error)]) from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise Refused(
-            _("The database user may not do this (%(error)s). Use the tables' owner.") % {"error": _first_line(error)}
-        ) from error
-    except psycopg.Error as error:
-        raise DatabaseFailed(_("PostgreSQL: %(error)s.") % {"error": _first_line(error).rstrip(".")}) from error
-
-
-@contextmanager
-def _reading_clearly(table: LiveTable) -> Iterator[None]:
-    with failing_clearly():
-        try:
-            yield
-        except NOT_UNICODE as error:
-            raise NotExact(
-                _(
-                    "%(table)s holds text that can't be carried exactly (%(error)s). Correct its rows, or exclude"
-                    " the model (BACKUP_EXCLUDE)."
-                )
-                % {"table": table.sql, "error": _first_line(error)}
-            ) from error
-
-
-def _first_line(error: psycopg.Error) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
