@@ -125,10 +125,12 @@ def test_a_lender_replaced_by_another_whole_archive_is_noticed_by_what_borrows(
     older, lender, borrower = borrowing(small_zoo, backups)
     rows = small_zoo.rows()
     files = {path: path.read_bytes() for path in small_zoo.vault.iterdir()}
+    changed = len(animals(lender))
     replace(older, lender)
 
     found = backups.verify_backup(borrower)
-    assert len(found) == sum(len(chunks) for chunks in borrowed(borrower))
+    assert len(found) >= changed
+    assert len(found) <= sum(len(chunks) for chunks in borrowed(borrower))  # one that never changed may lie there too
     assert backups.verify_backup(borrower, deep=True) == found
     refused(borrower, Damaged)
     afresh = backups.create_backup(backup_type="INCREMENTAL")
