@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection, models
 
 from backup_center.engine import contents, values
-from backup_center.engine.chunks import ReadStored
+from backup_center.engine.chunks import Source
 from backup_center.engine.manifest import Manifest
 from tests.integration.histories import KEYS, POSTGRESQL
 from tests.zoo.models import Seat
@@ -174,12 +174,12 @@ def live_tables(kind: str, run: Callable[..., None]) -> dict[str, LiveTable]:
     return {table.label: table for table in found}
 
 
-def rows_in_archives(manifest: Manifest, read_stored: ReadStored) -> dict[str, list[Row]]:
+def rows_in_archives(manifest: Manifest, source: Source) -> dict[str, list[Row]]:
     """What a backup holds, in the same form as ``LiveTable.rows``."""
     found = {}
     for table in manifest.tables:
         order = sorted(range(len(table.names)), key=table.names.__getitem__)
-        rows = contents.rows_of(table, manifest, read_stored)
+        rows = contents.rows_of(table, source)
         found[table.label] = sorted((_printed([row[index] for index in order]) for row in rows), key=repr)
     return found
 

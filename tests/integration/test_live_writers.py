@@ -11,8 +11,6 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from backup_center.engine import chunks, contents
-from backup_center.engine.codecs import CODECS
 from backup_center.engine.dialects.postgresql import connection as postgresql
 from backup_center.engine.errors import DatabaseFailed, SchemaDiffers
 from backup_center.models import BackupRecord
@@ -243,7 +241,6 @@ def _wait_for_a_lock() -> None:
 
 def _rows(record, label):
     sidecar = catalogue.open_sidecar(record, catalogue.get_vault())
-    read = contents.stored_reader(catalogue.get_vault(), catalogue.archives_of(sidecar))
+    source = catalogue.source(sidecar, catalogue.get_vault())
     table = sidecar.manifest.table(label)
-    codec = CODECS[sidecar.manifest.codec]
-    return [row for chunk in table.chunks for row in orjson.loads(chunks.read(chunk, read, codec, label))]
+    return [row for chunk in table.chunks for row in orjson.loads(source.body(chunk, label))]

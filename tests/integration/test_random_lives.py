@@ -31,7 +31,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from backup_center.engine import contents, verify
+from backup_center.engine import verify
 from backup_center.engine.errors import BackupCenterError, Refused, SchemaDiffers
 from backup_center.models import BackupLog, BackupRecord, Installation
 from backup_center.services import BackupService, RestoreService, catalogue
@@ -181,7 +181,7 @@ class Life(RuleBasedStateMachine):
             archives = catalogue.archives_of(sidecar)
             if moment.record.pk != self.dead:
                 assert verify.examine(vault, sidecar, archives, deep=True) == []
-                assert rows_in_archives(sidecar.manifest, contents.stored_reader(vault, archives)) == moment.rows
+                assert rows_in_archives(sidecar.manifest, catalogue.source(sidecar, vault)) == moment.rows
 
     @invariant()
     def records_and_files_agree(self) -> None:

@@ -52,9 +52,9 @@ def reads(monkeypatch) -> list[int]:
     seen: list[int] = []
     usual = contents.chunk_rows
 
-    def noted(table, index, manifest, read_stored):
+    def noted(table, index, source):
         seen.append(index)
-        return usual(table, index, manifest, read_stored)
+        return usual(table, index, source)
 
     monkeypatch.setattr("backup_center.engine.records.chunk_rows", noted)
     return seen
@@ -67,11 +67,11 @@ class Look:
         vault = catalogue.get_vault()
         sidecar = catalogue.open_sidecar(record, vault)
         self.manifest = sidecar.manifest
-        self.read_stored = contents.stored_reader(vault, catalogue.archives_of(sidecar))
+        self.source = catalogue.source(sidecar, vault)
         self.table = self.manifest.table("zoo.legacy")
         self.engine = engine
         self.live = next(iter(engine.describe([spec])[0]), None)
-        self.rows = list(contents.rows_of(self.table, self.manifest, self.read_stored))
+        self.rows = list(contents.rows_of(self.table, self.source))
 
     def key_of(self, row):
         return [row[self.table.names.index(name)] for name in self.table.key]
@@ -80,7 +80,7 @@ class Look:
         return Seeker(key if self.live is None else self.engine.stored_key(self.live, key), self.live, self.engine)
 
     def seek(self, key):
-        return self.seeker(key).rows(self.table, self.manifest, self.read_stored)
+        return self.seeker(key).rows(self.table, self.manifest, self.source)
 
 
 @contextmanager
@@ -187,8 +187,8 @@ def test_a_borrowed_chunk_is_read_once(small_zoo, backups, reads):
         seeker = Seeker(engine.stored_key(live, [key]), live, engine)
         for record in records:
             sidecar = catalogue.open_sidecar(record, vault)
-            read_stored = contents.stored_reader(vault, catalogue.archives_of(sidecar))
-            [row] = seeker.rows(sidecar.manifest.table("zoo.animal"), sidecar.manifest, read_stored)
+            source = catalogue.source(sidecar, vault)
+            [row] = seeker.rows(sidecar.manifest.table("zoo.animal"), sidecar.manifest, source)
             assert "before" in row
     assert len(reads) == 1
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import NamedTuple
 
 import orjson
 import pytest
 
 from backup_center.engine import chunks, manifest, verify
 from backup_center.engine.chunks import Chunks
-from backup_center.engine.codecs import CODECS
 from backup_center.engine.errors import Damaged
+from backup_center.engine.sources import Source
 from tests import archives
 from tests.archives import KEY, Archive
 
@@ -92,13 +93,22 @@ def test_every_bit_of_a_sidecars_beginning_and_end(small):
             data[position] ^= 1 << bit
 
 
+class InMemory(NamedTuple):
+    """A vault that holds one file, whatever it is called."""
+
+    data: bytearray
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        return bytes(self.data[offset : offset + length])
+
+
 @pytest.mark.slow
 def test_ten_thousand_random_bits(large):
     """A restore reads chunks as this does; what lies between the chunks it never reads, and ``verify`` watches over."""
     data = bytearray(large.path.read_bytes())
-    codec = CODECS[large.sidecar.manifest.codec]
     by_name = {(table.label, n): c for table in large.sidecar.manifest.tables for n, c in enumerate(table.chunks)}
     rng = random.Random(5)
+    source = Source(InMemory(data), {large.sidecar.manifest.id: ""}, large.sidecar.manifest.codec)
     hits = 0
     for _ in range(FLIPS):
         position, mask = rng.randrange(len(data)), 1 << rng.randrange(8)
@@ -106,7 +116,7 @@ def test_ten_thousand_random_bits(large):
         for label, index in large.touching(position, position + 1):
             name = chunks.entry_name(label, index)
             with pytest.raises(Damaged, match=name):
-                chunks.read(by_name[label, index], lambda _id, start, length: data[start : start + length], codec, name)
+                source.body(by_name[label, index], name)
             hits += 1
         data[position] ^= mask
     assert hits > 0.9 * FLIPS

@@ -22,7 +22,7 @@ from .incremental import lendable, scan
 from .manifest import SIDECAR_SUFFIX, Manifest, Sidecar, Table
 from .recovery import RECOVERY_TEXT
 from .threads import partner
-from .vault import LocalVault
+from .vault import Vault
 
 AHEAD = 4  # chunks read but not yet written
 
@@ -52,13 +52,13 @@ class BackupRequest:
     parent: Manifest | None = None
 
 
-def take(request: BackupRequest, connection: Connection, vault: LocalVault, progress: Progress) -> Sidecar:
+def take(request: BackupRequest, connection: Connection, vault: Vault, progress: Progress) -> Sidecar:
     """A backup of one consistent moment. When this returns, its sidecar is on the disk."""
     with connection.snapshot(request.specs):
         return write(request, connection, vault, progress)
 
 
-def write(request: BackupRequest, connection: Connection, vault: LocalVault, progress: Progress) -> Sidecar:
+def write(request: BackupRequest, connection: Connection, vault: Vault, progress: Progress) -> Sidecar:
     """As ``take``, in a transaction that is open already (a restore's, for its safety backup)."""
     started = datetime.now(UTC)
     tables, missing = connection.describe(request.specs)

@@ -11,12 +11,12 @@ from typing import Any
 import orjson
 
 from . import ranges
-from .chunks import ReadStored
 from .contents import chunk_rows
 from .dialects.base import Connection, Piece, Staged, key_range
 from .differences import Pairing, Row
 from .manifest import Manifest
 from .replacements import Replacement
+from .sources import Source
 
 AT_ONCE = 64  # ranges compared before their rows are staged: so many chunks are held at most
 OVERGROWN = 2_000  # rows to take away from one range, from which on all of them go: their keys are not worth holding
@@ -28,15 +28,13 @@ class _Batch:
     come: list[Row] = field(default_factory=list)
 
 
-def stage(
-    replacement: Replacement, number: int, manifest: Manifest, connection: Connection, read_stored: ReadStored
-) -> Staged:
+def stage(replacement: Replacement, number: int, manifest: Manifest, connection: Connection, source: Source) -> Staged:
     """``number`` tells the temporary tables of one restore apart."""
     live, table = replacement.live, replacement.table
     gone, come = f"backup_center_gone_{number}", f"backup_center_come_{number}"
     connection.stage(gone, live, live.key, [])
     connection.stage(come, live, live.names, [])
-    changes = _Changes(replacement, manifest, connection, read_stored)
+    changes = _Changes(replacement, manifest, connection, source)
     rows = 0
     for batch in changes.batches():
         connection.stage_more(gone, live.key, batch.gone)
@@ -47,26 +45,24 @@ def stage(
     return Staged(gone=gone, come=come, rows=rows, emptied=emptied)
 
 
-def are_left(replacement: Replacement, manifest: Manifest, connection: Connection, read_stored: ReadStored) -> bool:
+def are_left(replacement: Replacement, manifest: Manifest, connection: Connection, source: Source) -> bool:
     """Whether any row of the ranges that differed is not as it was backed up. Values count, not their spelling."""
-    batches = _Changes(replacement, manifest, connection, read_stored).batches()
+    batches = _Changes(replacement, manifest, connection, source).batches()
     return any(batch.gone or batch.come for batch in batches)
 
 
 def coming(
-    replacement: Replacement, manifest: Manifest, connection: Connection, read_stored: ReadStored
+    replacement: Replacement, manifest: Manifest, connection: Connection, source: Source
 ) -> dict[tuple[Any, ...], Row]:
     """The rows that single rows become which are not so yet, by their keys as ``Picked`` has them."""
-    changes = _Changes(replacement, manifest, connection, read_stored)
+    changes = _Changes(replacement, manifest, connection, source)
     return {changes.pairing.comparable(row): row for batch in changes.batches() for row in batch.come}
 
 
 class _Changes:
-    def __init__(
-        self, replacement: Replacement, manifest: Manifest, connection: Connection, read_stored: ReadStored
-    ) -> None:
+    def __init__(self, replacement: Replacement, manifest: Manifest, connection: Connection, source: Source) -> None:
         self.replacement, self.manifest = replacement, manifest
-        self.connection, self.read_stored = connection, read_stored
+        self.connection, self.source = connection, source
         self.pairing = Pairing(replacement.table, only_added=False, picked=replacement.picked)
         self.emptied: list[int] = []
 
@@ -82,7 +78,7 @@ class _Changes:
             yield batch
 
     def _compare(self, number: int, pieces: Iterator[Piece], batch: _Batch) -> None:
-        backup = chunk_rows(self.replacement.table, number, self.manifest, self.read_stored)
+        backup = chunk_rows(self.replacement.table, number, self.source)
         live = chain.from_iterable(orjson.loads(piece.body) for piece in pieces)
         gone, come = [], []
         for old, new in self.pairing.pairs(backup, live):

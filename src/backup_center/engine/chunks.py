@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 import orjson
-from django.utils.translation import gettext as _
 
-from .archive import ArchiveWriter, pack_entry, unpack_entry
+from .archive import ArchiveWriter, pack_entry
 from .codecs import Codec
 from .dialects.base import RawChunk
-from .errors import Damaged, Incomplete
 
 # (archive id, offset, length) → bytes
-ReadStored = Callable[[str, int, int], bytes]
+Source = Callable[[str, int, int], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,21 +83,3 @@ def store(raw: RawChunk, name: str, codec: Codec, archive: ArchiveWriter, archiv
         length=len(stored),
         stored_sha256=hashlib.sha256(stored).hexdigest(),
     )
-
-
-def read(chunk: Chunk, read_stored: ReadStored, codec: Codec, name: str) -> bytes:
-    """A chunk's JSON, checked against both digests. ``name`` is what errors call it."""
-    body = unpack_entry(read_checked(chunk, read_stored, name), chunk.size, codec)
-    if hashlib.sha256(body).hexdigest() != chunk.sha256:
-        raise Damaged(_("%(name)s is damaged: its rows are not those that were written.") % {"name": name})
-    return body
-
-
-def read_checked(chunk: Chunk, read_stored: ReadStored, name: str) -> bytes:
-    """A chunk's stored bytes, checked against their digest."""
-    stored = read_stored(chunk.archive, chunk.offset, chunk.length)
-    if len(stored) < chunk.length:
-        raise Incomplete(_("%(name)s is incomplete: its archive ends early.") % {"name": name})
-    if hashlib.sha256(stored).hexdigest() != chunk.stored_sha256:
-        raise Damaged(_("%(name)s is damaged: its bytes are not those that were written.") % {"name": name})
-    return stored

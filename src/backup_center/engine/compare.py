@@ -11,13 +11,13 @@ from typing import Any
 import orjson
 
 from . import parents, ranges, replacements
-from .chunks import ReadStored
 from .contents import chunk_rows, column_values
 from .dialects.base import Connection
 from .differences import Differences, FieldChange, RowChange
 from .references import BrokenReference, broken_references
 from .replacements import Replacement, Way
 from .selection import Selection, match
+from .sources import Source
 
 __all__ = ["FieldChange", "Plan", "RowChange", "TableChange", "Way", "make_plan"]
 
@@ -105,25 +105,25 @@ class Plan:
         return sum(table.stored for table in self.tables)
 
 
-def make_plan(selection: Selection, connection: Connection, read_stored: ReadStored, progress: Progress) -> Plan:
+def make_plan(selection: Selection, connection: Connection, source: Source, progress: Progress) -> Plan:
     """Inside a transaction. Raises ``SchemaDiffers`` or ``Unsupported``: then there is nothing to plan."""
     live = match(selection, connection)
-    _refuse_unknown_ids(selection, read_stored)
-    settled = parents.settle(selection, connection, replacements.find(selection, connection, live), read_stored)
+    _refuse_unknown_ids(selection, source)
+    settled = parents.settle(selection, connection, replacements.find(selection, connection, live), source)
     found = settled.found
     done, total = 0, sum(table.rows for table in selection.tables)
     changes = []
     for replacement in found:
         done += replacement.table.rows - sum(replacement.table.chunks[number].rows for number in replacement.ranges)
         progress("compare", done, total)
-        comparison = _Comparison(replacement, selection, connection, read_stored)
+        comparison = _Comparison(replacement, selection, connection, source)
         for rows in comparison.run():
             done += rows
             progress("compare", done, total)
         changes.append(comparison.result())
     touching = [found for found, change in zip(found, changes, strict=True) if not change.same]
     # Where single rows come back, none vanish.
-    broken = settled.broken if selection.picked else broken_references(selection, connection, found, read_stored)
+    broken = settled.broken if selection.picked else broken_references(selection, connection, found, source)
     return Plan(
         tables=tuple(changes),
         references=tuple(reference for reference in broken if reference.nulling is None),
@@ -135,11 +135,9 @@ def make_plan(selection: Selection, connection: Connection, read_stored: ReadSto
 class _Comparison:
     """One table's ranges that differ, row by row."""
 
-    def __init__(
-        self, replacement: Replacement, selection: Selection, connection: Connection, read_stored: ReadStored
-    ) -> None:
+    def __init__(self, replacement: Replacement, selection: Selection, connection: Connection, source: Source) -> None:
         self.replacement, self.table, self.live = replacement, replacement.table, replacement.live
-        self.connection, self.manifest, self.read_stored = connection, selection.manifest, read_stored
+        self.connection, self.manifest, self.source = connection, selection.manifest, source
         maps = selection.maps.get(self.table.label, {})
         self.maps = {self.table.names.index(column): ids for column, ids in maps.items()}
         self.rows_now = connection.count(self.live)
@@ -188,16 +186,16 @@ class _Comparison:
 
     def _backup_rows(self, number: int) -> list[list[Any]]:
         """As they would be restored: with ids that mean something else here mapped."""
-        rows = chunk_rows(self.table, number, self.manifest, self.read_stored)
+        rows = chunk_rows(self.table, number, self.source)
         for index, ids in self.maps.items():
             for row in rows:
                 row[index] = ids[row[index]]
         return rows
 
 
-def _refuse_unknown_ids(selection: Selection, read_stored: ReadStored) -> None:
+def _refuse_unknown_ids(selection: Selection, source: Source) -> None:
     """Ids that stand for nothing here refuse the restore when they are asked for: ask for each that is used."""
     for table in selection.tables:
         for column, ids in selection.maps.get(table.label, {}).items():
-            for (value,) in column_values(table, [column], selection.manifest, read_stored):
+            for (value,) in column_values(table, [column], source):
                 ids[value]

@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
 import orjson
-from django.utils.translation import gettext as _
 
-from . import chunks
-from .chunks import ReadStored
-from .codecs import CODECS
-from .errors import NotFound
-from .manifest import Manifest, Table
-from .vault import LocalVault
+from .chunks import entry_name
+from .manifest import Table
+from .sources import Source
 
 REMEMBERED = 100_000  # values remembered while removing repetitions; more only costs time
-
-
-def stored_reader(vault: LocalVault, archives: Mapping[str, str]) -> ReadStored:
-    """Reads stored bytes; ``archives`` maps the ids that a manifest needs to file names."""
-
-    def read_stored(archive_id: str, offset: int, length: int) -> bytes:
-        if archive_id not in archives:
-            raise NotFound(_("Archive %(id)s is needed and not known here.") % {"id": archive_id})
-        return vault.read(archives[archive_id], offset, length)
-
-    return read_stored
 
 
 def column_values(
     table: Table,
     columns: Sequence[str],
-    manifest: Manifest,
-    read_stored: ReadStored,
+    source: Source,
     numbers: Iterable[int] | None = None,
 ) -> Iterator[tuple[Any, ...]]:
     """The backup's values of these columns (in all chunks, or those ``numbers``); no NULLs, and few repetitions."""
     getters = [itemgetter(table.names.index(column)) for column in columns]
     seen: set[tuple[Any, ...]] = set()
-    for rows in chunks_of_rows(table, manifest, read_stored, numbers):
+    for rows in chunks_of_rows(table, source, numbers):
         values = list(zip(*(map(getter, rows) for getter in getters), strict=True))
         try:
             fresh = set(values) - seen
@@ -51,36 +35,32 @@ def column_values(
         yield from (value for value in fresh if None not in value)
 
 
-def rows_of(table: Table, manifest: Manifest, read_stored: ReadStored) -> Iterator[list[Any]]:
+def rows_of(table: Table, source: Source) -> Iterator[list[Any]]:
     """A table's rows out of the archive, as the manifest's columns."""
-    for rows in chunks_of_rows(table, manifest, read_stored):
+    for rows in chunks_of_rows(table, source):
         yield from rows
 
 
-def chunks_of_rows(
-    table: Table, manifest: Manifest, read_stored: ReadStored, numbers: Iterable[int] | None = None
-) -> Iterator[list[list[Any]]]:
+def chunks_of_rows(table: Table, source: Source, numbers: Iterable[int] | None = None) -> Iterator[list[list[Any]]]:
     """The same, chunk by chunk: of all chunks, or of those ``numbers``."""
     for index in range(len(table.chunks)) if numbers is None else numbers:
-        yield chunk_rows(table, index, manifest, read_stored)
+        yield chunk_rows(table, index, source)
 
 
-def rows_between(
-    table: Table, start: int, stop: int, manifest: Manifest, read_stored: ReadStored
-) -> Iterator[list[Any]]:
+def rows_between(table: Table, start: int, stop: int, source: Source) -> Iterator[list[Any]]:
     """Rows by their numbers, from 0, in the order of the backup; no chunk is read but those that hold them."""
     first = 0
     for index, chunk in enumerate(table.chunks):
         if first >= stop:
             return
         if first + chunk.rows > start:
-            rows = chunk_rows(table, index, manifest, read_stored)
+            rows = chunk_rows(table, index, source)
             yield from rows[max(0, start - first) : stop - first]
         first += chunk.rows
 
 
-def chunk_rows(table: Table, index: int, manifest: Manifest, read_stored: ReadStored) -> list[list[Any]]:
+def chunk_rows(table: Table, index: int, source: Source) -> list[list[Any]]:
     """The rows of one chunk, which is checked before it is used."""
-    name = chunks.entry_name(table.label, index)
-    rows: list[list[Any]] = orjson.loads(chunks.read(table.chunks[index], read_stored, CODECS[manifest.codec], name))
+    name = entry_name(table.label, index)
+    rows: list[list[Any]] = orjson.loads(source.body(table.chunks[index], name))
     return rows

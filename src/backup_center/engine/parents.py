@@ -14,12 +14,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from . import changes
-from .chunks import ReadStored
 from .dialects.base import Connection, ForeignKey, LiveTable
 from .manifest import Manifest
 from .references import EXAMPLES, STAGED, BrokenReference, equal
 from .replacements import Replacement
 from .selection import Key, Picked, Selection, hashable
+from .sources import Source
 
 COMING = "backup_center_coming"
 
@@ -33,14 +33,12 @@ class Settled:
     left_out: list[str] = field(default_factory=list)
 
 
-def settle(
-    selection: Selection, connection: Connection, found: Sequence[Replacement], read_stored: ReadStored
-) -> Settled:
+def settle(selection: Selection, connection: Connection, found: Sequence[Replacement], source: Source) -> Settled:
     """Takes rows out until all that is left refers to what is there or comes too."""
     if not selection.picked:
         return Settled(found=list(found))
     references = connection.foreign_keys([each.live for each in found])
-    coming = _Coming(found, selection.manifest, connection, read_stored)
+    coming = _Coming(found, selection.manifest, connection, source)
     lost: dict[tuple[str, str], _Orphans] = {}  # by child and parent
     while orphans := list(coming.orphans(references)):
         for some in orphans:
@@ -68,11 +66,11 @@ class _Coming:
     """The rows that are about to come, by table."""
 
     def __init__(
-        self, found: Sequence[Replacement], manifest: Manifest, connection: Connection, read_stored: ReadStored
+        self, found: Sequence[Replacement], manifest: Manifest, connection: Connection, source: Source
     ) -> None:
         self.connection = connection
         self.tables = {each.live.sql: each for each in found}
-        self.rows = {each.live.sql: changes.coming(each, manifest, connection, read_stored) for each in found}
+        self.rows = {each.live.sql: changes.coming(each, manifest, connection, source) for each in found}
         self.dropped: defaultdict[str, set[Key]] = defaultdict(set)
 
     def orphans(self, references: Sequence[ForeignKey]) -> Iterator[_Orphans]:

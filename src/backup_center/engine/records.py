@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 
 from . import ranges
-from .chunks import ReadStored
 from .contents import chunk_rows
 from .dialects.base import Connection, LiveTable
 from .manifest import Manifest, Table
+from .sources import Source
 
 WHOLE_NUMBERS = {"smallint", "integer", "bigint"}
 NULL, NUMBER, OTHER, OPEN = range(4)  # how SQLite sorts its storage classes; the last range is open above
@@ -33,27 +33,27 @@ class Seeker:
         self._found: dict[tuple[str, int, str], list[Row]] = {}
         self._signs: dict[bytes, int] = {}
 
-    def rows(self, table: Table, manifest: Manifest, read_stored: ReadStored) -> list[Row]:
+    def rows(self, table: Table, manifest: Manifest, source: Source) -> list[Row]:
         """Its rows there: one or none, but for keys that a model only claims."""
-        return [row for _number, row in self.places(table, manifest, read_stored)]
+        return [row for _number, row in self.places(table, manifest, source)]
 
-    def places(self, table: Table, manifest: Manifest, read_stored: ReadStored) -> list[tuple[int, Row]]:
+    def places(self, table: Table, manifest: Manifest, source: Source) -> list[tuple[int, Row]]:
         """The same, each with the number of its chunk."""
         found = []
         for number in self._ranges(table, manifest):
             chunk = table.chunks[number]
             place = (chunk.archive, chunk.offset, chunk.sha256)
             if place not in self._found:
-                rows = chunk_rows(table, number, manifest, read_stored)
+                rows = chunk_rows(table, number, source)
                 matching = self._matching(rows, table, manifest)
                 self._found[place] = [row for row, is_it in zip(rows, matching, strict=True) if is_it]
             found += [(number, row) for row in self._found[place]]
         return found
 
-    def position(self, table: Table, manifest: Manifest, read_stored: ReadStored) -> int | None:
+    def position(self, table: Table, manifest: Manifest, source: Source) -> int | None:
         """How many rows of the table come before its first one; ``None`` if it is not there."""
         for number in self._ranges(table, manifest):
-            matching = self._matching(chunk_rows(table, number, manifest, read_stored), table, manifest)
+            matching = self._matching(chunk_rows(table, number, source), table, manifest)
             if True in matching:
                 return sum(chunk.rows for chunk in table.chunks[:number]) + matching.index(True)
         return None

@@ -10,12 +10,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from . import ranges
-from .chunks import ReadStored
 from .contents import column_values
 from .dialects.base import Connection, ForeignKey, KeyRange, LiveTable, key_range, runs
 from .manifest import Table
 from .replacements import Replacement, Way
 from .selection import Selection, in_order, is_same
+from .sources import Source
 
 STAGED = "backup_center_keys"
 VANISHED = "backup_center_vanished"
@@ -81,27 +81,27 @@ class BrokenReference:
 
 
 def broken_references(
-    selection: Selection, connection: Connection, found: Sequence[Replacement], read_stored: ReadStored
+    selection: Selection, connection: Connection, found: Sequence[Replacement], source: Source
 ) -> list[BrokenReference]:
     """References across the edge of the selection, both ways, that the restore would leave pointing to nothing."""
-    references = _References(selection, connection, found, read_stored)
+    references = _References(selection, connection, found, source)
     keys = connection.foreign_keys([replacement.live for replacement in found])
     return [*references.left_behind(keys), *references.without_parents(keys)]
 
 
 def left_behind(
-    selection: Selection, connection: Connection, found: Sequence[Replacement], read_stored: ReadStored
+    selection: Selection, connection: Connection, found: Sequence[Replacement], source: Source
 ) -> list[BrokenReference]:
     """Only those whose rows stay while the rows that they refer to vanish: the part that needs no child's chunks."""
-    references = _References(selection, connection, found, read_stored)
+    references = _References(selection, connection, found, source)
     return list(references.left_behind(connection.foreign_keys([replacement.live for replacement in found])))
 
 
 class _References:
     def __init__(
-        self, selection: Selection, connection: Connection, found: Sequence[Replacement], read_stored: ReadStored
+        self, selection: Selection, connection: Connection, found: Sequence[Replacement], source: Source
     ) -> None:
-        self.selection, self.connection, self.read_stored = selection, connection, read_stored
+        self.selection, self.connection, self.source = selection, connection, source
         known, _missing = connection.describe(selection.known)
         self.known = {table.sql: table for table in known}
         self.types = {spec.label: spec.data_type for spec in selection.known}
@@ -230,9 +230,7 @@ class _References:
 
     def _stage(self, sql: str, columns: Sequence[str], table: Table, numbers: Sequence[int] | None = None) -> None:
         """The backup's values of these columns as they will be: mapped, without NULLs, in a temporary table."""
-        values: Iterable[tuple[Any, ...]] = column_values(
-            table, columns, self.selection.manifest, self.read_stored, numbers
-        )
+        values: Iterable[tuple[Any, ...]] = column_values(table, columns, self.source, numbers)
         if maps := self.selection.maps.get(table.label):
             values = (
                 tuple(

@@ -13,18 +13,17 @@ from django.utils.translation import gettext as _
 
 from . import backup, changes, chunks, compare, parents, replacements, verify
 from .backup import BackupRequest, Progress
-from .chunks import Chunk, ReadStored
-from .codecs import CODECS
+from .chunks import Chunk
 from .compare import Plan
-from .contents import stored_reader
 from .dialects.base import Connection, Load
 from .errors import Damaged, ReferencesInTheWay
 from .manifest import Manifest, Sidecar
 from .references import Nulling, broken_references, left_behind
 from .replacements import Replacement, Way
 from .selection import Selection, digest_of, digests_compare, match
+from .sources import Source
 from .threads import partner
-from .vault import LocalVault
+from .vault import Vault
 
 EMPTY = b"[]"
 AHEAD = 4  # chunks read and unpacked before the database asks for them
@@ -61,15 +60,15 @@ class RestoreResult:
 def preview(
     request: RestoreRequest,
     connection: Connection,
-    vault: LocalVault,
+    vault: Vault,
     progress: Progress = lambda phase, done, total: None,
 ) -> Plan:
     """What ``apply`` would do. Advisory: ``apply`` looks again under its locks."""
     with connection.snapshot(request.selection.specs):
-        return compare.make_plan(request.selection, connection, stored_reader(vault, request.archives), progress)
+        return compare.make_plan(request.selection, connection, _source(request, vault), progress)
 
 
-def apply(request: RestoreRequest, connection: Connection, vault: LocalVault, progress: Progress) -> RestoreResult:
+def apply(request: RestoreRequest, connection: Connection, vault: Vault, progress: Progress) -> RestoreResult:
     """Replace the selected tables' rows. Raises, and leaves everything as it was, unless all of it succeeds."""
     verify.require_whole(vault, request.sidecar, request.archives)
     try:
@@ -82,8 +81,12 @@ def apply(request: RestoreRequest, connection: Connection, vault: LocalVault, pr
         raise
 
 
-def _apply(request: RestoreRequest, connection: Connection, vault: LocalVault, progress: Progress) -> RestoreResult:
-    read_stored = stored_reader(vault, request.archives)
+def _source(request: RestoreRequest, vault: Vault) -> Source:
+    return Source(vault, request.archives, request.sidecar.manifest.codec)
+
+
+def _apply(request: RestoreRequest, connection: Connection, vault: Vault, progress: Progress) -> RestoreResult:
+    source = _source(request, vault)
     selection = request.selection
     with connection.exclusive(selection.specs):
         live = match(selection, connection)
@@ -92,12 +95,12 @@ def _apply(request: RestoreRequest, connection: Connection, vault: LocalVault, p
             safety = backup.write(request.safety, connection, vault, partial(_phase, progress, "safety"))
         progress("compare", 0, 0)
         found = replacements.find(selection, connection, live, safety.manifest if safety else None, guess=True)
-        settled = parents.settle(selection, connection, found, read_stored)
+        settled = parents.settle(selection, connection, found, source)
         if settled.broken:
             raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."))
         found = settled.found
-        nulled = [] if selection.picked else _mend_references(selection, connection, found, read_stored)
-        result = _Replacing(request, connection, found, nulled, read_stored, progress).run()
+        nulled = [] if selection.picked else _mend_references(selection, connection, found, source)
+        result = _Replacing(request, connection, found, nulled, source, progress).run()
         dangling = connection.check_references(list(live.values()))
         if dangling:
             raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."), dangling)
@@ -110,7 +113,7 @@ def _phase(progress: Progress, phase: str, _label: str, done: int, total: int) -
 
 
 def _mend_references(
-    selection: Selection, connection: Connection, found: Sequence[Replacement], read_stored: ReadStored
+    selection: Selection, connection: Connection, found: Sequence[Replacement], source: Source
 ) -> list[Nulling]:
     """The references to be emptied. Raises ``ReferencesInTheWay`` where rows would be left behind.
 
@@ -118,7 +121,7 @@ def _mend_references(
     place, unless they are not even meant to.
     """
     look = broken_references if selection.set_null else left_behind
-    broken = look(selection, connection, found, read_stored)
+    broken = look(selection, connection, found, source)
     if any(reference.nulling is None for reference in broken):
         raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."))
     return [reference.nulling for reference in broken if reference.nulling is not None]
@@ -133,10 +136,10 @@ class _Replacing:
         connection: Connection,
         found: Sequence[Replacement],
         nulled: Sequence[Nulling],
-        read_stored: ReadStored,
+        source: Source,
         progress: Progress,
     ) -> None:
-        self.request, self.connection, self.read_stored, self.progress = request, connection, read_stored, progress
+        self.request, self.connection, self.source, self.progress = request, connection, source, progress
         self.found, self.nulled = found, nulled
         self.manifest, self.maps = request.selection.manifest, request.selection.maps
         self.counter = _Counter(progress, sum(each.rows for each in found if each.way is not Way.ROWS))
@@ -174,10 +177,10 @@ class _Replacing:
             if not each.ranges:
                 continue
             if each.way is Way.ROWS:
-                staged = changes.stage(each, number, self.manifest, self.connection, self.read_stored)
+                staged = changes.stage(each, number, self.manifest, self.connection, self.source)
                 loads[label] = each.load(staged=staged)
             else:
-                source = _Loaded(each, self.manifest, self.read_stored, self.counter, hashed=self.hashed)
+                source = _Loaded(each, self.manifest, self.source, self.counter, hashed=self.hashed)
                 self.sources[label] = source
                 loads[label] = each.load(bodies=source, maps=self.maps.get(label, {}))
         return loads
@@ -195,7 +198,7 @@ class _Replacing:
             return  # rows of ours stand among others, or were changed on purpose, or nothing was done
         self.progress("check", 0, self.counter.total)
         if each.way is Way.ROWS:
-            right = not changes.are_left(each, self.manifest, self.connection, self.read_stored)
+            right = not changes.are_left(each, self.manifest, self.connection, self.source)
         else:
             right = _is_loaded(each, self.sources[each.table.label], self.connection)
         if not right:
@@ -217,10 +220,10 @@ class _Loaded:
     """A table's chunks on their way into the database, unpacked ahead in a thread; ``hashed`` as they pass."""
 
     def __init__(
-        self, each: Replacement, manifest: Manifest, read_stored: ReadStored, counter: _Counter, *, hashed: bool
+        self, each: Replacement, manifest: Manifest, source: Source, counter: _Counter, *, hashed: bool
     ) -> None:
         self.table, self.numbers = each.table, each.ranges
-        self.manifest, self.read_stored, self.counter = manifest, read_stored, counter
+        self.manifest, self.source, self.counter = manifest, source, counter
         self.hash = hashlib.sha256() if hashed else None
         if each.way is Way.WHOLE:
             self.numbers = range(len(each.table.chunks))
@@ -238,7 +241,7 @@ class _Loaded:
 
     def _read(self, index: int, chunk: Chunk) -> bytes:
         name = chunks.entry_name(self.table.label, index)
-        body = chunks.read(chunk, self.read_stored, CODECS[self.manifest.codec], name)
+        body = self.source.body(chunk, name)
         if self.hash is not None:
             _feed(self.hash, body)
         return body

@@ -1,6 +1,6 @@
 """Where archives live. A file appears under its name when it is whole and on the disk, or never.
 
-Files are 0600 and folders 0700. Names are plain file names: nothing outside the vault's folder can be reached.
+Names are plain file names: nothing outside of a vault can be reached.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from django.utils.translation import gettext as _
 
@@ -20,8 +20,34 @@ PARTIAL = ".partial"
 BUFFER = 1 << 20
 
 
+class Vault(Protocol):
+    """Errors are ``NotFound`` or ``StorageFailed``, with the file's name and what to do."""
+
+    def create(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """A stream to write ``name`` with. The file appears when the block ends without an exception."""
+        ...
+
+    def open(self, name: str) -> BinaryIO: ...
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        """``length`` bytes from ``offset``; fewer if the file ends before. Memory is only taken for what is there."""
+        ...
+
+    def size(self, name: str) -> int: ...
+
+    def exists(self, name: str) -> bool: ...
+
+    def delete(self, name: str) -> None:
+        """Remove ``name`` and anything partial of it; nothing happens if it is not there."""
+        ...
+
+    def names(self) -> list[str]:
+        """All whole files, sorted."""
+        ...
+
+
 class LocalVault:
-    """A folder on this machine. Errors are ``NotFound`` or ``StorageFailed``, with the file's name and what to do."""
+    """A folder on this machine: files are 0600 and folders 0700."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

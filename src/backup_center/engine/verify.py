@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import orjson
 from django.utils.translation import gettext as _
 
-from . import chunks, contents
-from .chunks import ReadStored
-from .codecs import CODECS
+from . import chunks
 from .errors import Damaged, NotFound
 from .manifest import Manifest, Sidecar, Table
-from .vault import LocalVault
+from .sources import Source
+from .vault import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +25,7 @@ class Finding:
     chunk: int | None = None
 
 
-def require_whole(vault: LocalVault, sidecar: Sidecar, archives: Mapping[str, str]) -> None:
+def require_whole(vault: Vault, sidecar: Sidecar, archives: Mapping[str, str]) -> None:
     """Raises ``Damaged`` with every finding unless the backup is whole."""
     findings = examine(vault, sidecar, archives)
     if findings:
@@ -37,7 +36,7 @@ def require_whole(vault: LocalVault, sidecar: Sidecar, archives: Mapping[str, st
 
 
 def examine(
-    vault: LocalVault,
+    vault: Vault,
     sidecar: Sidecar,
     archives: Mapping[str, str],
     *,
@@ -52,15 +51,15 @@ def examine(
     found = _examine_file(vault, sidecar)
     if found and not vault.exists(sidecar.manifest.archive_name):
         return found
-    read_stored = contents.stored_reader(vault, archives)
+    source = Source(vault, archives, sidecar.manifest.codec)
     if found or deep:
-        found += _examine_chunks(sidecar.manifest, read_stored, progress)
+        found += _examine_chunks(sidecar.manifest, source, progress)
     else:
-        found += _examine_borrowed(sidecar.manifest, read_stored)
+        found += _examine_borrowed(sidecar.manifest, source)
     return found
 
 
-def _examine_file(vault: LocalVault, sidecar: Sidecar) -> list[Finding]:
+def _examine_file(vault: Vault, sidecar: Sidecar) -> list[Finding]:
     manifest = sidecar.manifest
     name = manifest.archive_name
     try:
@@ -77,7 +76,7 @@ def _examine_file(vault: LocalVault, sidecar: Sidecar) -> list[Finding]:
     return []
 
 
-def _examine_borrowed(manifest: Manifest, read_stored: ReadStored) -> list[Finding]:
+def _examine_borrowed(manifest: Manifest, source: Source) -> list[Finding]:
     """Chunks in other archives, by their stored bytes: those archives' own SHA-256 would say more than is needed."""
     found = []
     for table in manifest.tables:
@@ -85,27 +84,25 @@ def _examine_borrowed(manifest: Manifest, read_stored: ReadStored) -> list[Findi
             if chunk.archive == manifest.id:
                 continue
             try:
-                chunks.read_checked(chunk, read_stored, chunks.entry_name(table.label, index))
+                source.stored(chunk, chunks.entry_name(table.label, index))
             except (Damaged, NotFound) as error:
                 found.append(Finding(message=str(error), label=table.label, chunk=index))
     return found
 
 
-def _sha256(vault: LocalVault, name: str) -> str:
+def _sha256(vault: Vault, name: str) -> str:
     with vault.open(name) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants more
 
 
-def _examine_chunks(
-    manifest: Manifest, read_stored: ReadStored, progress: Callable[[str, int, int], None]
-) -> list[Finding]:
+def _examine_chunks(manifest: Manifest, source: Source, progress: Callable[[str, int, int], None]) -> list[Finding]:
     found: list[Finding] = []
     done = 0
     for table in manifest.tables:
         for index, chunk in enumerate(table.chunks):
             name = chunks.entry_name(table.label, index)
             try:
-                body = chunks.read(chunk, read_stored, CODECS[manifest.codec], name)
+                body = source.body(chunk, name)
                 _check_rows(table, index, body)
             except (Damaged, NotFound) as error:
                 found.append(Finding(message=str(error), label=table.label, chunk=index))

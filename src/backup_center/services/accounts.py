@@ -10,12 +10,12 @@ from django.db import connections
 from django.utils.translation import gettext as _
 
 from .. import registry
-from ..engine.chunks import ReadStored
 from ..engine.contents import rows_of
 from ..engine.dialects.base import Connection, TableSpec
 from ..engine.manifest import Manifest, Table
 from ..engine.references import quote
 from ..engine.selection import Selection
+from ..engine.sources import Source
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -28,9 +28,7 @@ Account = tuple[str, tuple[str, dict[str, bool]]]  # key, name, flags
 Accounts = dict[str, tuple[str, dict[str, bool]]]
 
 
-def warnings(
-    selection: Selection, connection: Connection, read_stored: ReadStored, user: AbstractBaseUser | None
-) -> list[str]:
+def warnings(selection: Selection, connection: Connection, source: Source, user: AbstractBaseUser | None) -> list[str]:
     """One line for each thing to know about accounts before this restore; empty if none changes."""
     manifest = selection.manifest
     label = _names_field().model._meta.label_lower
@@ -38,7 +36,7 @@ def warnings(
     if table is None or label not in selection.labels:
         return []
     [spec] = [spec for spec in registry.table_specs(manifest.database["alias"]) if spec.label == label]
-    then = dict(_in_backup(table, manifest, read_stored))
+    then = dict(_in_backup(table, source))
     now = dict(_live(table, connection, spec))
     if label in selection.picked:  # nobody else comes, goes or changes
         picked = selection.picked[label]
@@ -99,10 +97,10 @@ def _flags(table: Table) -> list[str]:
     return [flag for flag in FLAGS if flag in table.names]
 
 
-def _in_backup(table: Table, manifest: Manifest, read_stored: ReadStored) -> Iterator[Account]:
+def _in_backup(table: Table, source: Source) -> Iterator[Account]:
     flags = _flags(table)
     positions = [table.names.index(column) for column in (table.key[0], _names_field().column, *flags)]
-    for row in rows_of(table, manifest, read_stored):
+    for row in rows_of(table, source):
         key, name, *held = (row[position] for position in positions)
         yield str(key), (str(name), {flag: value in TRUE for flag, value in zip(flags, held, strict=True)})
 

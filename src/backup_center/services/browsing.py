@@ -13,11 +13,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..addresses import key_of
-from ..engine.chunks import ReadStored
-from ..engine.contents import rows_between, stored_reader
+from ..engine.contents import rows_between
 from ..engine.errors import Busy, NotFound
 from ..engine.manifest import Manifest, Table
 from ..engine.records import key_texts
+from ..engine.sources import Source
 from ..models import BackupLog, BackupRecord
 from . import catalogue, journal
 from .masking import secret_columns
@@ -67,8 +67,8 @@ class Search:
 class OpenTable(Sequence[NumberedRow]):
     """One table of a backup. A slice reads the chunks that hold it, and no others."""
 
-    def __init__(self, table: Table, manifest: Manifest, read_stored: ReadStored) -> None:
-        self.table, self._manifest, self._read_stored = table, manifest, read_stored
+    def __init__(self, table: Table, manifest: Manifest, source: Source) -> None:
+        self.table, self._manifest, self._source = table, manifest, source
         self.secret = secret_columns(table.label, table.names)
         self._key = [table.names.index(name) for name in table.key]
 
@@ -79,7 +79,7 @@ class OpenTable(Sequence[NumberedRow]):
         if not isinstance(index, slice):
             return self[index : index + 1][0]
         start, stop, _step = index.indices(len(self))
-        rows = rows_between(self.table, start, stop, self._manifest, self._read_stored)
+        rows = rows_between(self.table, start, stop, self._source)
         return [self._numbered(number, row) for number, row in enumerate(rows, start + 1)]
 
     def search(self, text: str, start: int, most: int) -> Search:
@@ -96,10 +96,10 @@ class OpenTable(Sequence[NumberedRow]):
         return Search(rows=tuple(found), start=start, stop=number, total=len(self))
 
     def position(self, record: Record) -> int | None:
-        return record.position(self.table, self._manifest, self._read_stored)
+        return record.position(self.table, self._manifest, self._source)
 
     def _rows_from(self, start: int) -> Iterator[list[Any]]:
-        return rows_between(self.table, start, len(self), self._manifest, self._read_stored)
+        return rows_between(self.table, start, len(self), self._source)
 
     def _says(self, row: Sequence[Any], sought: str) -> bool:
         seen = [
@@ -123,8 +123,8 @@ def open_table(record: BackupRecord, label: str) -> OpenTable:
     table = sidecar.manifest.table(label)
     if table is None:
         raise NotFound(_("%(name)s does not hold the table %(label)s.") % {"name": record.backup_name, "label": label})
-    read_stored = stored_reader(catalogue.get_vault(), catalogue.archives_of(sidecar))
-    return OpenTable(table, sidecar.manifest, read_stored)
+    source = catalogue.source(sidecar, catalogue.get_vault())
+    return OpenTable(table, sidecar.manifest, source)
 
 
 def position(opened: OpenTable, key: str, database: str) -> int | None:

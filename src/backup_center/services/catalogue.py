@@ -15,7 +15,8 @@ from ..engine import manifest
 from ..engine.codecs import CODECS
 from ..engine.errors import BackupCenterError, Damaged, NotFound, Refused
 from ..engine.manifest import SIDECAR_LIMIT, SIDECAR_SUFFIX, Sidecar, Table
-from ..engine.vault import PARTIAL, LocalVault
+from ..engine.sources import Source
+from ..engine.vault import PARTIAL, LocalVault, Vault
 from ..models import BackupRecord
 from .journal import actor_name, still_there
 from .lease import Lease
@@ -31,7 +32,7 @@ FINISHED_FIELDS = (
 SUFFIXES = (SIDECAR_SUFFIX, *(codec.suffix for codec in CODECS.values()))
 
 
-def get_vault() -> LocalVault:
+def get_vault() -> Vault:
     return LocalVault(get_settings().directory)
 
 
@@ -120,7 +121,7 @@ def refresh(record: BackupRecord) -> None:
         raise NotFound(_("There is no backup %(name)s. list_backups shows all.") % facts) from error
 
 
-def open_sidecar(record: BackupRecord, vault: LocalVault) -> Sidecar:
+def open_sidecar(record: BackupRecord, vault: Vault) -> Sidecar:
     """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``BadSignature`` or ``UnknownFormat``."""
     name = record.backup_name + SIDECAR_SUFFIX
     if vault.size(name) > SIDECAR_LIMIT:
@@ -147,6 +148,11 @@ def archives_of(sidecar: Sidecar) -> dict[str, str]:
     return {**known, sidecar.manifest.id: sidecar.manifest.archive_name}
 
 
+def source(sidecar: Sidecar, vault: Vault) -> Source:
+    """Where a manifest's chunks come from."""
+    return Source(vault, archives_of(sidecar), sidecar.manifest.codec)
+
+
 def not_in_vault(record: BackupRecord) -> str:
     """Why a backup can't be used, from the names and sizes of its files; empty if they look right."""
     vault = get_vault()
@@ -161,7 +167,7 @@ def not_in_vault(record: BackupRecord) -> str:
     return ""
 
 
-def is_left_over(record: BackupRecord, vault: LocalVault) -> bool:
+def is_left_over(record: BackupRecord, vault: Vault) -> bool:
     """Whether a failed backup was begun to be deleted (only a complete one has a hash), or left files behind.
 
     Files beside a sidecar that can't be read are none of these: they were complete once.
@@ -174,7 +180,7 @@ def is_left_over(record: BackupRecord, vault: LocalVault) -> bool:
     return not vault.exists(record.backup_name + SIDECAR_SUFFIX) and any(vault.exists(name) for name in left)
 
 
-def remove_files(record: BackupRecord, vault: LocalVault) -> None:
+def remove_files(record: BackupRecord, vault: Vault) -> None:
     """Sidecar first: from then on the backup does not exist, whatever happens to the rest."""
     for suffix in SUFFIXES:
         vault.delete(record.backup_name + suffix)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from ..conf import get_settings
 from ..engine.errors import Refused
-from ..engine.vault import LocalVault
+from ..engine.vault import Vault
 from ..models import BackupRecord
 from . import catalogue, generations
 
@@ -69,7 +69,7 @@ class _Rules:
     days: int
     safety_days: int
     keep: Mapping[str, int]
-    vault: LocalVault
+    vault: Vault
 
     @classmethod
     def from_settings(cls, days: int | None) -> _Rules:

@@ -10,12 +10,12 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from .. import registry
-from ..engine.chunks import ReadStored
 from ..engine.contents import chunk_rows
 from ..engine.dialects.base import Connection, ForeignKey
 from ..engine.errors import NotFound
 from ..engine.manifest import Manifest, Table
 from ..engine.selection import Key, Picked, hashable
+from ..engine.sources import Source
 from .records import looking_for
 
 
@@ -28,16 +28,16 @@ class Wanted:
     with_related: bool = False
 
 
-def pick(wanted: Wanted, manifest: Manifest, connection: Connection, read_stored: ReadStored) -> dict[str, Picked]:
+def pick(wanted: Wanted, manifest: Manifest, connection: Connection, source: Source) -> dict[str, Picked]:
     """Per table. The record itself becomes what it was; of the rows related to it, those that are gone come back,
     and those that are there get their emptied references to it back.
 
     Raises ``NotFound`` if the backup does not have it.
     """
-    rows = _Rows(manifest, read_stored)
+    rows = _Rows(manifest, source)
     with looking_for(wanted.label, wanted.key, manifest.database["alias"]) as record:
         for table in filter(None, map(manifest.table, record.labels)):
-            for number, row in record.places(table, manifest, read_stored):
+            for number, row in record.places(table, manifest, source):
                 rows.add(table, number, row)
     if not rows.found:
         facts = {"model": wanted.label, "key": wanted.key, "name": manifest.name}
@@ -70,7 +70,7 @@ def _references(manifest: Manifest, connection: Connection) -> dict[str, list[tu
 @dataclass(slots=True)
 class _Rows:
     manifest: Manifest
-    read_stored: ReadStored
+    source: Source
     found: list[tuple[Table, list[Any]]] = field(default_factory=list)
     keys: defaultdict[str, set[Key]] = field(default_factory=lambda: defaultdict(set))
     ranges: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -100,7 +100,7 @@ class _Rows:
     def _pointing(self, label: str, key: ForeignKey, values: set[Key]) -> None:
         table = self._table(label)
         for number in range(len(table.chunks)):
-            for row in chunk_rows(table, number, self.manifest, self.read_stored):
+            for row in chunk_rows(table, number, self.source):
                 if _values(table, row, key.columns) in values:
                     self.add(table, number, row)
                     self.pointing[label][_values(table, row, table.key)].add(key.columns)

@@ -19,12 +19,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .. import registry
-from ..engine.chunks import ReadStored
-from ..engine.contents import stored_reader
 from ..engine.dialects.base import Column, Connection, LiveTable
 from ..engine.errors import NotFound
 from ..engine.manifest import Manifest, Table
 from ..engine.records import Seeker
+from ..engine.sources import Source
 from ..models import BackupRecord
 from . import catalogue
 from .connecting import engine_connection
@@ -77,13 +76,13 @@ class Record:
         """Empty if it is not there. Raises what reading a backup raises."""
         vault = catalogue.get_vault()
         sidecar = catalogue.open_sidecar(record, vault)
-        read_stored = stored_reader(vault, catalogue.archives_of(sidecar))
+        source = catalogue.source(sidecar, vault)
         found = []
         for label in self.labels:
             table = sidecar.manifest.table(label)
             seeker = self._seeker(table) if table else None
             if table and seeker:
-                rows = seeker.rows(table, sidecar.manifest, read_stored)
+                rows = seeker.rows(table, sidecar.manifest, source)
                 found += [Row(label=label, columns=table.columns, values=tuple(row)) for row in rows]
         return tuple(found)
 
@@ -97,15 +96,15 @@ class Record:
                 found += [Row(label=label, columns=live.columns, values=tuple(row)) for row in rows]
         return tuple(sorted(found, key=lambda row: self.labels.index(row.label)))
 
-    def places(self, table: Table, manifest: Manifest, read_stored: ReadStored) -> list[tuple[int, list[Any]]]:
+    def places(self, table: Table, manifest: Manifest, source: Source) -> list[tuple[int, list[Any]]]:
         """Its rows in one of its tables in a backup, each with the number of its chunk."""
         seeker = self._seeker(table)
-        return [] if seeker is None else seeker.places(table, manifest, read_stored)
+        return [] if seeker is None else seeker.places(table, manifest, source)
 
-    def position(self, table: Table, manifest: Manifest, read_stored: ReadStored) -> int | None:
+    def position(self, table: Table, manifest: Manifest, source: Source) -> int | None:
         """The number of its row in a table of a backup, from 0; ``None`` if it is not there."""
         seeker = self._seeker(table)
-        return None if seeker is None else seeker.position(table, manifest, read_stored)
+        return None if seeker is None else seeker.position(table, manifest, source)
 
     @property
     def lives(self) -> bool:

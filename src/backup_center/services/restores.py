@@ -17,7 +17,6 @@ from django.utils.translation import gettext as _
 from .. import registry, signals
 from ..engine import restore, verify
 from ..engine.compare import Plan
-from ..engine.contents import stored_reader
 from ..engine.manifest import Manifest, Sidecar
 from ..engine.restore import RestoreResult
 from ..engine.selection import Selection
@@ -90,7 +89,7 @@ class RestoreService:
         with engine_connection(backup_record.database) as connection:
             request = selecting.request_for(sidecar, choice, connection)
             plan = restore.preview(request, connection, vault, progress or _nobody_looks)
-            warnings = accounts.warnings(request.selection, connection, stored_reader(vault, archives), user)
+            warnings = accounts.warnings(request.selection, connection, catalogue.source(sidecar, vault), user)
         written, looked_at = (sum(getattr(table, name) for table in plan.tables) for name in ("written", "rows_now"))
         return RestorePlan(
             choice=choice,

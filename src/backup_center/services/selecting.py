@@ -11,12 +11,12 @@ from django.apps import apps
 from django.utils.translation import gettext as _
 
 from .. import registry
-from ..engine.contents import stored_reader
 from ..engine.dialects.base import Connection, TableSpec
 from ..engine.errors import Refused
 from ..engine.manifest import Manifest, Sidecar
 from ..engine.restore import RestoreRequest
 from ..engine.selection import Picked, Selection
+from ..engine.sources import Source
 from . import catalogue, identities
 from .picking import Wanted, pick
 
@@ -91,7 +91,7 @@ def request_for(sidecar: Sidecar, choice: Choice, connection: Connection) -> Res
     archives = catalogue.archives_of(sidecar)
     picked: Mapping[str, Picked] = {}
     if choice.record:
-        picked = pick(choice.record, manifest, connection, stored_reader(catalogue.get_vault(), archives))
+        picked = pick(choice.record, manifest, connection, Source(catalogue.get_vault(), archives, manifest.codec))
     labels = [label for label in choice.labels(manifest) if not picked or label in picked]
     here = {spec.label for spec in known}
     usable = [label for label in labels if label in here]
