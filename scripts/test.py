@@ -151,7 +151,7 @@ def jobs_for(
 ) -> list[Job]:
     jobs = []
     for name, python in pairs:
-        # Once is enough, and slow enough: coverage and the demo on the oldest pair, the browser on the newest.
+        # Once is enough: coverage and what is marked slow on the oldest pair, the browser on the newest.
         oldest, newest = name == pairs[0][0], name == pairs[-1][0]
         measured = ["-m", "coverage", "run"] if covering and oldest else []
         for database, url in databases.items():

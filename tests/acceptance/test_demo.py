@@ -20,7 +20,6 @@ DEMO = [sys.executable, str(ROOT / "scripts" / "demo.py")]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(settings.ON_POSTGRESQL, reason="it has a SQLite database of its own: once is enough"),
-    pytest.mark.skipif("BACKUP_TEST_AGAIN" in os.environ, reason="another run of these tests has it"),
 ]
 
 
@@ -59,14 +58,6 @@ def test_every_row_is_back_after_the_bad_night(surroundings):
     assert safety.name.startswith("backup_incremental_")
 
 
-def test_it_speaks_chinese_where_the_terminal_does(surroundings):
-    done = run(surroundings | {"LANG": "zh_CN.UTF-8"})
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "都回来了" in done.stdout
-    assert "rows" not in done.stdout
-
-
 def test_a_taken_port_is_told_before_the_work_begins(surroundings):
     with taken_port() as listener:
         port = listener.getsockname()[1]
@@ -89,13 +80,15 @@ def test_a_folder_that_no_demo_has_made_is_left_alone(surroundings):
     assert [path.name for path in folder.iterdir()] == ["diary.txt"]
 
 
-def test_the_site_answers_until_ctrl_c(surroundings):
+def test_it_speaks_chinese_where_the_terminal_does_and_the_site_answers_until_ctrl_c(surroundings, tmp_path):
     with taken_port() as listener:
         port = listener.getsockname()[1]
-    demo = subprocess.Popen(
-        DEMO, env=surroundings | {"SERVE": "", "PORT": str(port)}, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    environment = surroundings | {"SERVE": "", "PORT": str(port), "LANG": "zh_CN.UTF-8"}
+    told = tmp_path / "told"
+    with told.open("w") as output:
+        demo = subprocess.Popen(
+            DEMO, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
     try:
         assert "password" in page(f"http://127.0.0.1:{port}/", demo)
         second = run(surroundings)
@@ -109,6 +102,8 @@ def test_the_site_answers_until_ctrl_c(surroundings):
             demo.wait()
     with pytest.raises(URLError):
         urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+    assert "都回来了" in told.read_text(encoding="utf-8")
+    assert "rows" not in told.read_text(encoding="utf-8")
 
 
 def page(url: str, demo: subprocess.Popen[bytes]) -> str:

@@ -10,7 +10,7 @@ from django.db import connection
 from tests.zoo.models import LANGUAGE_ORDER
 
 POSTGRESQL = connection.vendor == "postgresql"
-HISTORIES = 20
+HISTORIES = 10
 UUID, SERIAL = ("uuid", "bigint") if POSTGRESQL else ("char(32)", "integer")
 
 # The table, and the keys that may stand in it: few, so that histories meet again and again.

@@ -38,6 +38,7 @@ def reasons() -> list[str]:
     return [entry.message for entry in BackupLog.objects.filter(operation="BACKUP", log_level="INFO").order_by("id")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KEYS)
 def test_every_one_of_a_random_history_restores_alone(
     kind, small_chunks, legacy, schema, backups, restores, incremental

@@ -69,6 +69,7 @@ def total() -> int:
     return sum(Numbers.objects.values_list("integer", flat=True)) + Legacy.objects.get().pk
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["FULL", "INCREMENTAL"])
 def test_money_that_moves_during_a_backup_is_neither_lost_nor_made(kind, schema, backups, restores, empty_everything):
     schema("CREATE TABLE legacy (id integer PRIMARY KEY, name text)", "INSERT INTO legacy VALUES (1000, 'bank')")

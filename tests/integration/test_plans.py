@@ -38,6 +38,7 @@ def brute_force(backup: list[tuple[str, str]], live: list[tuple[str, str]]) -> t
     return added, changed, removed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KEYS)
 def test_counts_are_those_of_brute_force(kind, small_chunks, legacy, schema, backups, restores):
     random.seed(kind)
@@ -64,6 +65,7 @@ def test_counts_are_those_of_brute_force(kind, small_chunks, legacy, schema, bac
         assert shown == Counter({kind: min(3, count) for kind, count in counts.items()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KEYS)
 def test_rows_that_are_only_added_are_those_whose_key_is_missing(
     kind, small_chunks, legacy, schema, backups, restores, settings

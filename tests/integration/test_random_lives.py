@@ -59,7 +59,7 @@ Status = BackupRecord.Status
 SIDECAR = ".manifest.json"
 # More lives than the suite has time for, other ones each time: BACKUP_TEST_LIVES=500
 LIVES = int(os.environ.get("BACKUP_TEST_LIVES", "0"))
-USUAL_LIVES, STEPS = (6 if POSTGRESQL else 10), 12
+USUAL_LIVES, STEPS = (4 if POSTGRESQL else 6), 12
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from tests.zoo.models import Animal, Keeper
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ROUNDS = 12
+ROUNDS = 6
 
 
 def safety_backup() -> BackupRecord:
@@ -27,6 +27,7 @@ def change_of(plan, label):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KEYS)
 @pytest.mark.parametrize("overgrown", [False, True], ids=["by keys", "by ranges"])
 def test_from_anywhere_to_anywhere(kind, overgrown, small_chunks, legacy, schema, backups, restores, monkeypatch):
