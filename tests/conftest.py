@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.conf import settings
+from django.core.management.commands import flush
 from django.db import connection, transaction
 
 from backup_center import registry
@@ -116,9 +117,46 @@ def delete_statements(tables: Iterable[str]) -> list[str]:
     return [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]
 
 
-if settings.ON_POSTGRESQL:
-    # After each test Django empties all tables, by TRUNCATE: half a second for the files that it makes and syncs.
-    type(connection.ops).sql_flush = lambda self, style, tables, **options: ["; ".join(delete_statements(tables))]
+# After each test Django empties all tables and makes content types and permissions anew, which takes longer than many a
+# test. These stay here, and are put right after a test that changed them. (No TRUNCATE on PostgreSQL: it syncs files.)
+KEPT = ("django_content_type", "auth_permission")
+as_made: dict[str, list[tuple[object, ...]]] = {}
+usual_flush = type(connection.ops).sql_flush
+
+
+def flush_all_but_kept(ops: Any, style: object, tables: Iterable[str], **options: Any) -> list[str]:
+    flushed = [table for table in tables if table not in KEPT]
+    if settings.ON_POSTGRESQL:
+        return ["; ".join(delete_statements(flushed))]
+    return usual_flush(ops, style, flushed, **options)
+
+
+def put_kept_right(*_arguments: object, **_options: object) -> None:
+    if kept_rows() != as_made:
+        with connection.constraint_checks_disabled(), transaction.atomic(), connection.cursor() as cursor:
+            for statement in delete_statements(reversed(KEPT)):
+                cursor.execute(statement)
+            for table, rows in as_made.items():
+                marks = ", ".join(["%s"] * len(rows[0]))
+                cursor.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+        apps.get_model("contenttypes.ContentType").objects.clear_cache()
+
+
+def kept_rows() -> dict[str, list[tuple[object, ...]]]:
+    found = {}
+    with connection.cursor() as cursor:
+        for table in KEPT:
+            cursor.execute(f"SELECT * FROM {table} ORDER BY id")
+            found[table] = cursor.fetchall()
+    return found
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    with django_db_blocker.unblock():
+        as_made.update(kept_rows())
+    type(connection.ops).sql_flush = flush_all_but_kept
+    flush.emit_post_migrate_signal = put_kept_right
 
 
 @pytest.fixture
