@@ -10,7 +10,7 @@ from django.utils import timezone
 from backup_center import signals
 from backup_center.engine.errors import NotDeleted, Refused
 from backup_center.models import BackupLog, BackupRecord
-from backup_center.services import cleanup
+from backup_center.services import catalogue, cleanup
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -126,9 +126,66 @@ def test_a_failed_backup_holds_nothing_back(old_backup):
     lender = old_backup(days=300)
     failed = old_backup(days=1, status="FAILED")
     BackupRecord.objects.filter(pk=failed.pk).update(needs=[str(lender.backup_id)])
-    old_backup(days=100)
+    old_backup(days=1)
+    catalogue.get_vault().delete(failed.backup_name + ".manifest.json")
 
     assert verdicts()[lender.backup_name][0] is True
+    assert cleanup.why_not_deletable(lender) == ""
+
+
+def test_a_failed_backup_whose_sidecar_is_there_needs_what_it_borrows_from(backups, old_backup):
+    """It was complete once: perhaps it can be read again."""
+    lender, failed, _last = old_backup(days=300), old_backup(days=1), old_backup(days=1)
+    BackupRecord.objects.filter(pk=failed.pk).update(
+        status="FAILED", file_hash="", needs=[str(failed.backup_id), str(lender.backup_id)]
+    )
+
+    assert verdicts()[lender.backup_name] == (False, f"needed by {failed.backup_name}")
+    with pytest.raises(Refused, match="needed by"):
+        backups.delete_backup(lender)
+
+
+@pytest.mark.parametrize(
+    "lost", ["its archive", "its sidecar", "the archive of a lender", "a lender that nobody knows"]
+)
+def test_what_is_not_all_there_does_not_take_the_place_of_the_last_good_backup(old_backup, backup_dir, lost):
+    older, lender, newest = old_backup(days=300), old_backup(days=200), old_backup(days=100)
+    BackupRecord.objects.filter(pk=lender.pk).update(data_types=["ZOO"])
+    unknown = str(uuid.uuid4()) if lost == "a lender that nobody knows" else str(lender.backup_id)
+    BackupRecord.objects.filter(pk=newest.pk).update(needs=[str(newest.backup_id), unknown])
+    files = {"its archive": newest.file_path, "its sidecar": f"{newest.backup_name}.manifest.json"}
+    if lost != "a lender that nobody knows":
+        (backup_dir / files.get(lost, lender.file_path)).unlink()
+
+    found = verdicts()
+    assert found[older.backup_name] == (False, "the last good backup of LOG")
+    assert found[newest.backup_name][1].startswith("perhaps the last good backup of LOG")
+
+
+def test_nothing_good_is_deleted_while_the_vault_is_away(backups, old_backup, backup_dir):
+    good = {old_backup(days=days).backup_name for days in (300, 200, 100)}
+    backup_dir.rename(backup_dir.with_name("unmounted"))
+
+    assert backups.delete_old_backups(days=30) == 0
+    assert names() == good
+
+
+def test_a_clock_that_was_wrong_for_a_while_makes_no_backup_older_than_those_before_it(backups, old_backup):
+    old_backup(days=60)
+    yesterday, in_1970, last = old_backup(days=1), old_backup(days=20_000), old_backup(days=0)
+
+    found = verdicts()
+    assert found[in_1970.backup_name] == found[yesterday.backup_name] == (False, "not older than 30 days")
+    assert backups.delete_old_backups(days=30) == 1
+    assert names() == {yesterday.backup_name, in_1970.backup_name, last.backup_name}
+
+
+def test_a_status_of_another_version_is_not_ours_to_delete(backups, old_backup):
+    strange, _last = old_backup(status="SOMETHING"), old_backup(days=1)
+
+    assert verdicts()[strange.backup_name][0] is False
+    with pytest.raises(Refused):
+        backups.delete_backup(strange)
 
 
 @pytest.mark.parametrize("status", ["PENDING", "RUNNING"])
@@ -173,17 +230,28 @@ def test_nothing_is_deleted_by_a_rule_that_is_none(backups, old_backup, settings
     assert BackupRecord.objects.count() == 2
 
 
-def test_who_needs_what_is_found_among_thousands(django_assert_max_num_queries):
+def test_who_needs_what_is_found_among_thousands(backup_dir, django_assert_max_num_queries):
     """Each borrows from all before it, 32 at most, as incremental backups do."""
     when = timezone.now() - timedelta(days=100)
     project = uuid.uuid4()
     records = [
-        BackupRecord(backup_name=f"b{n}", sequence=n, project_id=project, status="SUCCESS", data_types=["LOG"])
+        BackupRecord(
+            backup_name=f"b{n}",
+            file_path=f"b{n}.tar.gz",
+            sequence=n,
+            project_id=project,
+            status="SUCCESS",
+            data_types=["LOG"],
+        )
         for n in range(5000)
     ]
     for n, record in enumerate(records):
         record.needs = [str(lender.backup_id) for lender in records[max(n - 31, 0) : n + 1]]
     BackupRecord.objects.bulk_create(records)
+    backup_dir.mkdir()
+    for record in records[-32:]:
+        (backup_dir / record.file_path).touch()
+        (backup_dir / (record.backup_name + ".manifest.json")).touch()
     BackupRecord.objects.update(created_at=when)
 
     began = time.process_time()

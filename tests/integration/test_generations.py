@@ -6,6 +6,7 @@ import random
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -21,20 +22,30 @@ SHANGHAI, UTC = ZoneInfo("Asia/Shanghai"), ZoneInfo("UTC")
 
 
 @pytest.fixture
-def recorded(settings):
-    """Makes records, without files, in the order in which they were taken."""
+def recorded(settings, backup_dir):
+    """Makes records with empty files, in the order in which they were taken."""
 
     def record(*moments: datetime, **facts) -> list[BackupRecord]:
         made = []
         for moment in moments:
             number = BackupRecord.objects.count() + 1
             defaults = {"status": "SUCCESS", "data_types": ["LOG"], "project_id": PROJECT, "sequence": number}
-            made.append(BackupRecord.objects.create(backup_name=f"b{number}", **(defaults | facts)))
+            defaults |= {"backup_name": f"b{number}", "file_path": f"b{number}.tar.gz"}
+            made.append(BackupRecord.objects.create(**(defaults | facts)))
+            put_files(backup_dir, made[-1:])
             stored = moment if settings.USE_TZ else moment.astimezone(SHANGHAI).replace(tzinfo=None)
             BackupRecord.objects.filter(pk=made[-1].pk).update(created_at=stored)
         return made
 
     return record
+
+
+def put_files(folder: Path, records: list[BackupRecord]) -> None:
+    """Empty ones, as the records state them: a last good backup is one whose files are there."""
+    folder.mkdir(exist_ok=True)
+    for record in records:
+        for suffix in (".tar.gz", ".manifest.json"):
+            (folder / (record.backup_name + suffix)).touch()
 
 
 def kept() -> dict[str, str]:
@@ -114,7 +125,7 @@ def by_the_book(records: Iterable[BackupRecord], keep: dict[str, int]) -> set[st
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_generations_are_those_of_a_reference_that_looks_at_every_pair(settings, seed):
+def test_generations_are_those_of_a_reference_that_looks_at_every_pair(settings, backup_dir, seed):
     rng = random.Random(seed)
     settings.TIME_ZONE = "Asia/Shanghai"
     settings.BACKUP_KEEP = {name: rng.randrange(6) for name in rng.sample(sorted(PATTERNS), rng.randint(1, 4))}
@@ -122,6 +133,7 @@ def test_generations_are_those_of_a_reference_that_looks_at_every_pair(settings,
     made = BackupRecord.objects.bulk_create(
         BackupRecord(
             backup_name=f"b{number}",
+            file_path=f"b{number}.tar.gz",
             sequence=number,
             project_id=PROJECT,
             status=rng.choice(["SUCCESS"] * 5 + ["FAILED"]),
@@ -132,6 +144,7 @@ def test_generations_are_those_of_a_reference_that_looks_at_every_pair(settings,
         )
         for number in range(150)
     )
+    put_files(backup_dir, made)
     for record in made:
         record.created_at = timezone.now() - timedelta(days=10, hours=rng.randrange(span * 24))
     BackupRecord.objects.bulk_update(made, ["created_at"])

@@ -187,6 +187,7 @@ def test_what_is_pinned_is_not_deleted_until_it_is_released(client, backups, sma
     record = backups.create_backup()
     page = client.post(at("pin", record), {"pinned": "1"}, follow=True).content.decode()
     assert "It is pinned: no cleanup deletes it." in page
+    assert "The next cleanup keeps it: pinned." in page
     assert "It is pinned; release it first." in client.post(at("delete", record), follow=True).content.decode()
     assert BackupRecord.objects.filter(pk=record.pk).exists()
     client.post(at("pin", record), {"pinned": "0"})

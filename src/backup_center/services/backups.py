@@ -155,6 +155,7 @@ class BackupService:
                     else:
                         needed |= cleanup.needs_of(record)
                 except NotDeleted as error:
+                    needed |= cleanup.needs_of(record)
                     problems[record.backup_name] = " ".join(error.problems)
         if problems:
             text = _("Could not be deleted: %(names)s. The next cleanup tries it again.")

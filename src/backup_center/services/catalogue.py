@@ -167,6 +167,10 @@ def not_in_vault(record: BackupRecord) -> str:
     return ""
 
 
+def has_sidecar(record: BackupRecord) -> bool:
+    return get_vault().exists(record.backup_name + SIDECAR_SUFFIX)
+
+
 def is_left_over(record: BackupRecord, vault: Vault) -> bool:
     """Whether a failed backup was begun to be deleted (only a complete one has a hash), or left files behind.
 

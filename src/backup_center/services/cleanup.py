@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.db.models import TextField
 from django.db.models.functions import Cast
@@ -18,7 +19,7 @@ from ..models import BackupRecord
 from . import catalogue, generations
 
 Status, Trigger = BackupRecord.Status, BackupRecord.Trigger
-UNFINISHED = {Status.PENDING, Status.RUNNING}
+ENDED = {Status.SUCCESS, Status.FAILED}  # whatever else a status says, it is not ours to delete
 CENTURY = 36_525  # in days; more would leave the calendar
 
 
@@ -33,9 +34,12 @@ def plan(days: int | None = None) -> list[Verdict]:
     """A verdict on every backup, the newest first. ``days`` defaults to BACKUP_RETENTION_DAYS."""
     rules = _Rules.from_settings(days)
     records = list(BackupRecord.objects.order_by("-sequence").defer("contents", "progress"))
-    last_good = _last_good_ids(records)
-    last_of = generations.survivors(records, rules.keep)
-    reasons = {record.pk: _kept_for(record, rules, last_good, last_of) for record in records}
+    survivors = generations.survivors(records, rules.keep)
+    last = {pk: _("the last of %(periods)s") % {"periods": periods} for pk, periods in survivors.items()}
+    last |= _last_good(records)
+    taken = _taken(records, rules.now)
+    reasons = {record.pk: _kept_for(record, taken[record.pk], rules) or last.get(record.pk) for record in records}
+    reasons |= {record.pk: None for record in records if _is_rubbish(record, rules)}
     kept = {pk: reason for pk, reason in reasons.items() if reason}
     kept |= _needed_by(kept, records)
     return [
@@ -44,9 +48,14 @@ def plan(days: int | None = None) -> list[Verdict]:
     ]
 
 
+def outlook(record: BackupRecord) -> Verdict | None:
+    """What the next cleanup would do with this backup; ``None`` if it is gone."""
+    return next((verdict for verdict in plan() if verdict.record.pk == record.pk), None)
+
+
 def why_not_deletable(record: BackupRecord) -> str:
     """Why one backup can't be deleted by hand; empty if it can."""
-    if record.status in UNFINISHED:
+    if record.status not in ENDED:
         return _("It is still running.")
     if record.pinned:
         return _("It is pinned; release it first.")
@@ -56,9 +65,10 @@ def why_not_deletable(record: BackupRecord) -> str:
 
 def borrowers(record: BackupRecord) -> list[str]:
     """Names of the backups, running ones too, that need this one's archive."""
-    others = BackupRecord.objects.exclude(pk=record.pk).exclude(status=Status.FAILED)
+    others = BackupRecord.objects.exclude(pk=record.pk).defer("contents", "progress")
     listed = others.annotate(listed=Cast("needs", TextField()))  # the ids are found in the list's text on any engine
-    return list(listed.filter(listed__contains=str(record.backup_id)).values_list("backup_name", flat=True))
+    found = listed.filter(listed__contains=str(record.backup_id))
+    return [other.backup_name for other in found if needs_of(other)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,33 +99,37 @@ class _Rules:
             vault=catalogue.get_vault(),
         )
 
-    def kept_for_age(self, record: BackupRecord) -> str | None:
+    def kept_for_age(self, record: BackupRecord, taken: datetime) -> str | None:
         safety = record.trigger == Trigger.SAFETY
         days = self.safety_days if safety else self.days
-        if record.created_at < self.now - timedelta(days=min(days, CENTURY)):
+        if taken < self.now - timedelta(days=min(days, CENTURY)):
             return None
         text = _("a safety backup, not older than %(days)d days") if safety else _("not older than %(days)d days")
         return text % {"days": days}
 
 
-def _kept_for(
-    record: BackupRecord, rules: _Rules, last_good: Mapping[int, str], last_of: Mapping[int, str]
-) -> str | None:
-    if record.status in UNFINISHED:
+def _taken(records: Iterable[BackupRecord], now: datetime) -> dict[int, datetime]:
+    """When each was taken. A clock that was set back must not make a backup older than those before it."""
+    taken: dict[int, datetime] = {}
+    latest: datetime | None = None
+    for record in sorted(records, key=lambda record: record.sequence):
+        taken[record.pk] = max(record.created_at, latest or record.created_at)
+        if record.created_at <= now:
+            latest = taken[record.pk]
+    return taken
+
+
+def _kept_for(record: BackupRecord, taken: datetime, rules: _Rules) -> str | None:
+    if record.status not in ENDED:
         return _("still running")
     if record.pinned:
         return _("pinned")
-    if record.created_at <= rules.now and catalogue.is_left_over(record, rules.vault):
-        return None
-    return rules.kept_for_age(record) or _kept_as_the_last(record, last_good, last_of)
+    return rules.kept_for_age(record, taken)
 
 
-def _kept_as_the_last(record: BackupRecord, last_good: Mapping[int, str], last_of: Mapping[int, str]) -> str | None:
-    if record.pk in last_good:
-        return _("the last good backup of %(types)s") % {"types": last_good[record.pk]}
-    if record.pk in last_of:
-        return _("the last of %(periods)s") % {"periods": last_of[record.pk]}
-    return None
+def _is_rubbish(record: BackupRecord, rules: _Rules) -> bool:
+    """What is left of a failed backup goes at once, unless somebody pinned it; nothing from the future goes."""
+    return not record.pinned and record.created_at <= rules.now and catalogue.is_left_over(record, rules.vault)
 
 
 def _gone_for(record: BackupRecord, rules: _Rules) -> str:
@@ -126,20 +140,33 @@ def _gone_for(record: BackupRecord, rules: _Rules) -> str:
     return _("older than %(days)d days") % {"days": rules.days}
 
 
-def _last_good_ids(records: list[BackupRecord]) -> dict[int, str]:
+def _last_good(records: Sequence[BackupRecord]) -> dict[int, str]:
     """For each data type of each database, the newest good backup that has it: never removed.
 
-    A safety backup holds what a restore replaced, mostly a bad state: it only counts where there is nothing else.
+    One whose files are not all there doesn't end the search, but stays: perhaps a disk is not mounted. A safety backup
+    holds what a restore replaced, mostly a bad state: it only counts where there is nothing else.
     """
-    newest: dict[tuple[str, str], int] = {}
+    missing = _missing(records)
+    found: dict[tuple[str, str], bool] = {}
+    last: dict[int, list[str]] = {}
     for record in sorted(records, key=lambda record: (record.trigger == Trigger.SAFETY, -record.sequence)):
-        if record.status == Status.SUCCESS and not record.is_damaged:
-            for name in record.data_types:
-                newest.setdefault((record.database, name), record.pk)
-    kept: dict[int, str] = {}
-    for (_database, name), pk in newest.items():
-        kept[pk] = f"{kept[pk]}, {name}" if pk in kept else name
-    return kept
+        if record.status != Status.SUCCESS or record.is_damaged:
+            continue
+        for name in record.data_types:
+            if not found.get((record.database, name)):
+                found[record.database, name] = not missing(record)
+                last.setdefault(record.pk, []).append(name)
+    sure = _("the last good backup of %(types)s")
+    unsure = _("perhaps the last good backup of %(types)s: files of it or of others are missing now")
+    texts = {record.pk: unsure if record.pk in last and missing(record) else sure for record in records}
+    return {pk: texts[pk] % {"types": ", ".join(names)} for pk, names in last.items()}
+
+
+def _missing(records: Sequence[BackupRecord]) -> Callable[[BackupRecord], bool]:
+    """Whether a backup's own files, or archives that it borrows from, are not there as they should be."""
+    known = {str(record.backup_id): record for record in records}
+    is_there = cache(lambda key: key in known and not catalogue.not_in_vault(known[key]))
+    return lambda record: not all(map(is_there, {str(record.backup_id), *record.needs}))
 
 
 def _needed_by(kept: Collection[int], records: list[BackupRecord]) -> dict[int, str]:
@@ -159,5 +186,8 @@ def _needed_by(kept: Collection[int], records: list[BackupRecord]) -> dict[int, 
 
 
 def needs_of(record: BackupRecord) -> set[str]:
-    """Ids of the archives that hold its chunks; a running one may borrow from what it has named already."""
-    return set() if record.status == Status.FAILED else set(record.needs)
+    """Ids of the archives that hold its chunks; a running one may borrow from what it has named already.
+
+    A failed one needs nothing, unless its sidecar is there: perhaps it can be read again.
+    """
+    return set() if record.status == Status.FAILED and not catalogue.has_sidecar(record) else set(record.needs)

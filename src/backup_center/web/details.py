@@ -9,7 +9,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBas
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from ..engine.errors import BackupCenterError, NotFound
+from ..engine.errors import BackupCenterError, NotFound, Refused
 from ..models import BackupLog, BackupRecord
 from ..services import BackupService, cleanup, lineage, overview
 from ..services.running import running
@@ -35,8 +35,17 @@ class BackupDetailView(StaffView):
             lenders=lineage.lenders(record),
             children=record.children.defer("contents")[:20],
             kept_for=cleanup.why_not_deletable(record),
+            outlook=_outlook(record),
             running=running() if record.status == BackupRecord.Status.RUNNING else None,
         )
+
+
+def _outlook(record: BackupRecord) -> cleanup.Verdict | None:
+    """What the next cleanup would do; ``None`` while the rules for it are wrong, which the settings page tells."""
+    try:
+        return cleanup.outlook(record)
+    except Refused:
+        return None
 
 
 class BackupDownloadView(StaffView):
