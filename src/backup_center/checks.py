@@ -34,6 +34,7 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
         *_data_types(settings),
         *_masks(settings),
         *_databases(),
+        *_order_of_apps(),
     ]
 
 
@@ -186,3 +187,14 @@ def _databases() -> Iterator[checks.CheckMessage]:
                 hint=_("SQLite and PostgreSQL can."),
                 id="backup_center.W003",
             )
+
+
+def _order_of_apps() -> Iterator[checks.CheckMessage]:
+    """The first app that has a template wins: ours adds a link to the admin's."""
+    names = [config.name for config in apps.get_app_configs()]
+    if "django.contrib.admin" in names and names.index("django.contrib.admin") < names.index("backup_center"):
+        yield checks.Warning(
+            _("backup_center stands after the admin in INSTALLED_APPS: object pages lack the link to their versions."),
+            hint=_('Put "backup_center" before "django.contrib.admin".'),
+            id="backup_center.W006",
+        )

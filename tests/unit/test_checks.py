@@ -165,6 +165,12 @@ def test_a_mask_that_matches_no_field_is_reported(settings):
     assert found("W005").msg.endswith(": *.iban.")
 
 
+def test_standing_after_the_admin_is_reported(settings):
+    settings.INSTALLED_APPS = [name for name in settings.INSTALLED_APPS if name != "backup_center"] + ["backup_center"]
+
+    assert isinstance(found("W006"), Warning)
+
+
 def test_databases_of_other_vendors_are_named(settings):
     from django.db import connections
 

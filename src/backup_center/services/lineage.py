@@ -104,6 +104,8 @@ def _why_not_lent(candidate: BackupRecord, manifest: Manifest, project: str) -> 
     """What its manifest and the files say against it."""
     if {manifest.project, str(candidate.project_id)} != {project}:
         return _("%(name)s is another project's") % {"name": candidate.backup_name}
+    if manifest.database["alias"] != candidate.database:
+        return _("%(name)s is of another database") % {"name": candidate.backup_name}
     if manifest.codec != get_settings().codec:
         return _("%(name)s is stored in another way (BACKUP_COMPRESSION)") % {"name": candidate.backup_name}
     return next(iter(problems(candidate)), "")
