@@ -75,6 +75,14 @@ postgresql() {
     say "PostgreSQL: $version"
 }
 
+age() {
+    if ! command -v age >/dev/null; then
+        can_install || fail "age is missing: it opens encrypted backups by hand. On Debian or Ubuntu: apt-get install age"
+        install age
+    fi
+    say "age: $(command age --version)"
+}
+
 chromium_version() { "${BACKUP_TEST_CHROMIUM:-chromium}" --version 2>/dev/null; }
 
 browser() {
@@ -93,4 +101,5 @@ browser() {
 
 python
 postgresql
+age
 browser

@@ -13,9 +13,11 @@ from backup_center.engine import backup, verify
 from backup_center.engine.backup import BackupRequest
 from backup_center.engine.dialects.base import TableSpec
 from backup_center.engine.dialects.sqlite.connection import SqliteConnection
-from backup_center.engine.manifest import Sidecar
+from backup_center.engine.packing import Open
 from backup_center.engine.restore import RestoreRequest, apply
 from backup_center.engine.selection import Selection
+from backup_center.engine.sidecar import Sidecar
+from backup_center.engine.sources import Source
 from backup_center.engine.vault import LocalVault
 
 KEY = b"a key only for these tests"
@@ -45,6 +47,10 @@ class Archive:
     def ids(self) -> dict[str, str]:
         return {self.sidecar.manifest.id: self.path.name}
 
+    @property
+    def source(self) -> Source:
+        return Source(self.vault, self.ids, lambda archive: Open(self.sidecar.manifest.codec))
+
     def chunks(self) -> list[tuple[str, int, int, int]]:
         """Of each chunk: its table's label, its number, where its bytes begin and end."""
         return [
@@ -58,13 +64,13 @@ class Archive:
         return [(label, index) for label, index, first, last in self.chunks() if first < end and start < last]
 
     def examine(self, *, deep: bool = False) -> list[verify.Finding]:
-        return verify.examine(self.vault, self.sidecar, self.ids, deep=deep)
+        return verify.examine(self.sidecar, self.source, deep=deep)
 
     def restore(self) -> None:
         selection = Selection(manifest=self.sidecar.manifest, labels=LABELS, known=SPECS)
-        request = RestoreRequest(sidecar=self.sidecar, selection=selection, archives=self.ids)
+        request = RestoreRequest(sidecar=self.sidecar, selection=selection, source=self.source)
         with _connection(self.database) as connection:
-            apply(request, connection, self.vault, lambda phase, done, total: None)
+            apply(request, connection, lambda phase, done, total: None)
 
     def rows(self) -> list[tuple[object, ...]]:
         session = sqlite3.connect(self.database)

@@ -35,6 +35,7 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
         *_masks(settings),
         *_databases(),
         *_order_of_apps(),
+        *_encryption(settings),
     ]
 
 
@@ -71,12 +72,6 @@ def check_live_pages(**_kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def _values(settings: Settings) -> Iterator[checks.CheckMessage]:
-    if settings.encryption:
-        yield checks.Error(
-            _("BACKUP_ENCRYPTION is on, but encryption is not there yet: every backup is refused."),
-            hint=_("Set BACKUP_ENCRYPTION = False and keep the backups on an encrypted disk."),
-            id="backup_center.E001",
-        )
     counted = (
         ("BACKUP_RETENTION_DAYS", settings.retention_days, 30),
         ("BACKUP_SAFETY_RETENTION_DAYS", settings.safety_retention_days, 7),
@@ -197,4 +192,39 @@ def _order_of_apps() -> Iterator[checks.CheckMessage]:
             _("backup_center stands after the admin in INSTALLED_APPS: object pages lack the link to their versions."),
             hint=_('Put "backup_center" before "django.contrib.admin".'),
             id="backup_center.W006",
+        )
+
+
+def _encryption(settings: Settings) -> Iterator[checks.CheckMessage]:
+    from .services import keys  # only here: most commands need no engine
+
+    if settings.encryption:
+        try:
+            keys.recipients()
+        except BackupCenterError as error:
+            yield checks.Error(
+                _("Every backup is refused: %(error)s") % {"error": error},
+                hint=_("backup_keys generate FILE makes an identity and prints the recipient that belongs here."),
+                id="backup_center.E001",
+            )
+        if settings.manifests.resolve().is_relative_to(settings.directory.resolve()):
+            yield checks.Error(
+                _("BACKUP_MANIFESTS_DIR lies in BACKUP_DIR: what is sealed there would lie beside it in clear."),
+                hint=_("Choose a folder that is guarded as well as the database."),
+                id="backup_center.E008",
+            )
+    path = settings.identity_file
+    if path is None or not path.exists():
+        return
+    if path.resolve().is_relative_to(settings.directory.resolve()):
+        yield checks.Warning(
+            _("The identity file lies in BACKUP_DIR: who steals the backups has their key too."),
+            hint=_("Keep it elsewhere, best not on this server at all."),
+            id="backup_center.W007",
+        )
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        yield checks.Warning(
+            _("Other users of this machine can read the identity file (%(path)s).") % {"path": path},
+            hint=_("chmod 600 %(path)s") % {"path": path},
+            id="backup_center.W008",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,11 @@ class Settings:
     data_types: Mapping[str, Mapping[str, Any]] | None
     exclude: tuple[str, ...]
     masked_fields: tuple[str, ...]
+    recipients: tuple[str, ...]
+    identity_file: Path | None
+    identity: str = field(repr=False)
+    passphrase: str = field(repr=False)
+    manifests: Path
     signing_keys: tuple[bytes, ...] = field(repr=False)
 
     @property
@@ -46,6 +52,12 @@ def get_settings() -> Settings:
         data_types=getattr(project, "BACKUP_DATA_TYPES", None),
         exclude=_patterns("BACKUP_EXCLUDE", '["app.Model", "app.*"]'),
         masked_fields=_patterns("BACKUP_MASKED_FIELDS", '["app.Model.field", "*.iban"]'),
+        recipients=_patterns("BACKUP_ENCRYPTION_RECIPIENTS", '["age1…"]'),
+        identity_file=_identity_file(),
+        # Secrets come from the environment alone: settings are shown, printed and committed.
+        identity=os.environ.get("BACKUP_ENCRYPTION_IDENTITY", ""),
+        passphrase=os.environ.get("BACKUP_ENCRYPTION_PASSPHRASE", ""),
+        manifests=Path(getattr(project, "BACKUP_MANIFESTS_DIR", None) or base / "backup_manifests"),
         signing_keys=_signing_keys(),
     )
 
@@ -53,6 +65,12 @@ def get_settings() -> Settings:
 def base_template() -> str:
     """What the pages extend. By itself, since a page must open even where another setting can't be read."""
     return str(getattr(project, "BACKUP_BASE_TEMPLATE", None) or "backup/base.html")
+
+
+def _identity_file() -> Path | None:
+    name = "BACKUP_ENCRYPTION_IDENTITY_FILE"
+    path = getattr(project, name, None) or os.environ.get(name)
+    return Path(path) if path else None
 
 
 def _patterns(name: str, example: str) -> tuple[str, ...]:

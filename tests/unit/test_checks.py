@@ -10,6 +10,7 @@ from django.core.checks import Error, Info, Warning  # noqa: A004  # they are wh
 from django.core.management import call_command
 
 from backup_center.checks import check_coverage, check_live_pages, check_settings
+from backup_center.services import keyring
 
 NOBODY = 65534
 
@@ -24,11 +25,25 @@ def test_a_sound_project_has_nothing_to_mend():
     assert check_settings() == []
 
 
-def test_encryption_is_not_there_yet(settings):
+def test_encryption_that_is_not_possible_is_an_error(settings):
     settings.BACKUP_ENCRYPTION = True
 
     assert isinstance(found("E001"), Error)
-    assert "BACKUP_ENCRYPTION = False" in found("E001").hint
+    assert "nobody could open" in found("E001").msg
+    assert "backup_keys generate" in found("E001").hint
+
+
+def test_keys_and_manifests_beside_the_backups_are_reported(settings, tmp_path):
+    settings.BACKUP_DIR = tmp_path
+    identity = tmp_path / "identity.txt"
+    settings.BACKUP_ENCRYPTION, settings.BACKUP_ENCRYPTION_RECIPIENTS = True, [keyring.generate(identity)]
+    settings.BACKUP_MANIFESTS_DIR = tmp_path / "manifests"
+    settings.BACKUP_ENCRYPTION_IDENTITY_FILE = identity
+    identity.chmod(0o644)
+
+    assert isinstance(found("E008"), Error)
+    assert isinstance(found("W007"), Warning)
+    assert "chmod 600" in found("W008").hint
 
 
 @pytest.mark.parametrize("days", [-1, "30", None, 1.5, True])
@@ -91,6 +106,7 @@ from django.conf import settings
 settings.configure(BACKUP_DIR={str(folder)!r}, SECRET_KEY="x", INSTALLED_APPS=[
     "django.contrib.auth", "django.contrib.contenttypes", "backup_center"])
 django.setup()
+from backup_center.services import keyring
 from backup_center.checks import check_settings
 os.seteuid({NOBODY})
 for message in check_settings():

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import orjson
 import pytest
 
-from backup_center.engine import chunks, manifest, verify
+from backup_center.engine import chunks, sidecar, verify
 from backup_center.engine.chunks import Chunks
 from backup_center.engine.errors import Damaged
 from backup_center.engine.sources import Source
@@ -77,10 +77,10 @@ def test_every_byte_of_a_sidecar(small):
     for position in range(len(data)):
         data[position] ^= 0xFF
         with pytest.raises(Damaged):
-            manifest.open_sidecar(bytes(data), [KEY], "sidecar")
+            sidecar.open_sidecar(bytes(data), [KEY], "sidecar")
         data[position] ^= 0xFF
 
-    assert manifest.open_sidecar(bytes(data), [KEY], "sidecar") == small.sidecar
+    assert sidecar.open_sidecar(bytes(data), [KEY], "sidecar") == small.sidecar
 
 
 def test_every_bit_of_a_sidecars_beginning_and_end(small):
@@ -89,7 +89,7 @@ def test_every_bit_of_a_sidecars_beginning_and_end(small):
         for bit in range(8):
             data[position] ^= 1 << bit
             with pytest.raises(Damaged):
-                manifest.open_sidecar(bytes(data), [KEY], "sidecar")
+                sidecar.open_sidecar(bytes(data), [KEY], "sidecar")
             data[position] ^= 1 << bit
 
 
@@ -108,7 +108,7 @@ def test_ten_thousand_random_bits(large):
     data = bytearray(large.path.read_bytes())
     by_name = {(table.label, n): c for table in large.sidecar.manifest.tables for n, c in enumerate(table.chunks)}
     rng = random.Random(5)
-    source = Source(InMemory(data), {large.sidecar.manifest.id: ""}, large.sidecar.manifest.codec)
+    source = Source(InMemory(data), {large.sidecar.manifest.id: ""}, large.source.packing)
     hits = 0
     for _ in range(FLIPS):
         position, mask = rng.randrange(len(data)), 1 << rng.randrange(8)

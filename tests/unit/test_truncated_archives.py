@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backup_center.engine import manifest
+from backup_center.engine import sidecar
 from backup_center.engine.errors import Damaged, Incomplete, NotFound
 from backup_center.engine.vault import LocalVault
 from tests import archives
@@ -55,7 +55,7 @@ def test_a_sidecar_truncated_at_every_byte(tmp_path):
     data = archive.sidecar_path.read_bytes()
     for size in range(len(data)):
         with pytest.raises(Incomplete, match="incomplete"):
-            manifest.open_sidecar(data[:size], [KEY], "sidecar")
+            sidecar.open_sidecar(data[:size], [KEY], "sidecar")
 
 
 def test_bytes_too_many_are_noticed_too(tmp_path):

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from . import chunks, manifest
-from .archive import RECOVERY_ENTRY, ArchiveWriter, pack_entry
+from . import chunks, manifest, packing, sidecar
+from .archive import ArchiveWriter
 from .chunks import Chunk, Chunks, line_of
-from .codecs import CODECS
 from .dialects.base import Connection, LiveTable, RawChunk, TableSpec
+from .encryption import KEY_SUFFIX, ArchiveKey, Recipients
 from .incremental import lendable, scan
-from .manifest import SIDECAR_SUFFIX, Manifest, Sidecar, Table
+from .manifest import Manifest, Table
 from .recovery import RECOVERY_TEXT
+from .sidecar import SIDECAR_SUFFIX, Sidecar
 from .threads import partner
 from .vault import Vault
 
@@ -34,6 +35,8 @@ class BackupRequest:
     """What to back up and what to call it. ``facts`` is asked inside the snapshot for what else to remember.
 
     ``parent``: chunks that still hold are borrowed from the archives that have them. The archives must be there.
+    ``recipients``: the archive is encrypted, and its key given to them; ``kept`` then takes the manifest, signed and in
+    clear, so that the next backup can borrow without any key.
     """
 
     project: str
@@ -50,6 +53,8 @@ class BackupRequest:
     key: bytes = field(repr=False)
     facts: Callable[[Connection], Mapping[str, Any]] = field(default=lambda connection: {})
     parent: Manifest | None = None
+    recipients: Recipients | None = None
+    kept: Vault | None = None
 
 
 def take(request: BackupRequest, connection: Connection, vault: Vault, progress: Progress) -> Sidecar:
@@ -63,10 +68,11 @@ def write(request: BackupRequest, connection: Connection, vault: Vault, progress
     started = datetime.now(UTC)
     tables, missing = connection.describe(request.specs)
     facts = request.facts(connection)
-    suffix = CODECS[request.codec].suffix
-    with vault.create(request.name + suffix) as stream:
-        archive = ArchiveWriter(stream, request.codec, int(started.timestamp()))
-        archive.append(pack_entry(RECOVERY_ENTRY, RECOVERY_TEXT.encode(), CODECS[request.codec], archive.time))
+    key = ArchiveKey.generate() if request.recipients else None
+    stored_as = packing.Sealed(request.codec, key) if key else packing.Open(request.codec)
+    with vault.create(request.name + packing.suffix(request.codec, sealed=key is not None)) as stream:
+        archive = ArchiveWriter(stream, stored_as, int(started.timestamp()))
+        archive.begin(RECOVERY_TEXT)
         written, lenders = _write_tables(request, connection, tables, archive, progress)
         record = Manifest(
             format=manifest.FORMAT,
@@ -86,12 +92,37 @@ def write(request: BackupRequest, connection: Connection, vault: Vault, progress
             tables=written,
             not_covered={**request.not_covered, **missing},
             facts=facts,
+            keys=_keys(request, key, lenders),
         )
         body = manifest.dump(record)
         sha256 = archive.finish(body)
-    with vault.create(request.name + SIDECAR_SUFFIX) as stream:
-        stream.writelines(manifest.sign(body, archive.size, sha256, record.needs, request.key))
-    return Sidecar(size=archive.size, sha256=sha256, manifest_sha256=manifest.sha256_of(body), manifest=record)
+    _commit(request, vault, Sidecar(size=archive.size, sha256=sha256, manifest=record), body, key)
+    return Sidecar(size=archive.size, sha256=sha256, manifest=record)
+
+
+def _keys(request: BackupRequest, key: ArchiveKey | None, lenders: set[str]) -> dict[str, str]:
+    """The public keys of this archive and of those that lend to it."""
+    if key is None:
+        return {}
+    borrowed = request.parent.keys if request.parent else {}
+    return {request.id: key.public, **{lender: borrowed[lender] for lender in sorted(lenders - {request.id})}}
+
+
+def _commit(request: BackupRequest, vault: Vault, made: Sidecar, body: Sequence[bytes], key: ArchiveKey | None) -> None:
+    """What stands beside the archive; the sidecar at last."""
+    record, name = made.manifest, request.name + SIDECAR_SUFFIX
+    plain = sidecar.sign(body, made.size, made.sha256, record.needs, request.key)
+    if key is None or request.recipients is None:
+        signed = plain
+    else:
+        with vault.create(request.name + KEY_SUFFIX) as stream:
+            stream.write(request.recipients.wrap(key))
+        if request.kept is not None:
+            with request.kept.create(name) as stream:
+                stream.writelines(plain)
+        signed = sidecar.sign_sealed(record, body, made.size, made.sha256, key, request.key)
+    with vault.create(name) as stream:
+        stream.writelines(signed)
 
 
 def _write_tables(
@@ -139,14 +170,13 @@ def _stored(
 ) -> Iterator[Chunk]:
     """A table's chunks, in order: borrowed, or as the one writer thread has put them into the archive."""
     pending: deque[Future[Chunk]] = deque()
-    codec = CODECS[request.codec]
     for index, found in enumerate(_open_above(_found(request.parent, connection, table))):
         if isinstance(found, Chunk):
             pending.append(Future())
             pending[-1].set_result(found)
         else:
             name = chunks.entry_name(table.label, index)
-            pending.append(writer.submit(chunks.store, found, name, codec, archive, request.id))
+            pending.append(writer.submit(chunks.store, found, name, archive, request.id))
         if len(pending) > AHEAD:
             yield pending.popleft().result()
     while pending:

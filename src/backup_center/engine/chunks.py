@@ -9,8 +9,7 @@ from typing import Any, overload
 
 import orjson
 
-from .archive import ArchiveWriter, pack_entry
-from .codecs import Codec
+from .archive import ArchiveWriter
 from .dialects.base import RawChunk
 
 # (archive id, offset, length) → bytes
@@ -69,9 +68,9 @@ def entry_name(label: str, index: int) -> str:
     return f"data/{label}/{index:06d}.json"
 
 
-def store(raw: RawChunk, name: str, codec: Codec, archive: ArchiveWriter, archive_id: str) -> Chunk:
+def store(raw: RawChunk, name: str, archive: ArchiveWriter, archive_id: str) -> Chunk:
     """Pack a chunk and append it to the archive."""
-    stored = pack_entry(name, raw.body, codec, archive.time)
+    stored = archive.packing.entry(name, raw.body, archive.time)
     return Chunk(
         upto=raw.last,
         rows=raw.rows,

@@ -16,7 +16,11 @@ GZIP = 16 + 15
 
 
 class Codec(Protocol):
+    """``suffix`` ends the name of an archive that is packed so, ``ending`` that of a file alone."""
+
     suffix: str
+    ending: str
+    is_gzip: bool
 
     def pack(self, data: bytes) -> bytes: ...
 
@@ -30,7 +34,7 @@ class Codec(Protocol):
 
 
 class Gzip:
-    suffix = ".tar.gz"
+    suffix, ending, is_gzip = ".tar.gz", ".gz", True
 
     def pack(self, data: bytes) -> bytes:
         return bytes(isal_zlib.compress(data, LEVEL, GZIP))
@@ -53,7 +57,7 @@ class Gzip:
 
 
 class Plain:
-    suffix = ".tar"
+    suffix, ending, is_gzip = ".tar", "", False
 
     def pack(self, data: bytes) -> bytes:
         return data

@@ -15,6 +15,7 @@
      ├─ Refused (5)                doing it would not be safe or not be exact
      │   ├─ UnknownFormat (5)      an archive of a format that this version can't read
      │   ├─ Unsupported (5)        an engine or a feature that is not there
+     │   ├─ Locked (5)             encrypted, and the key is not here
      │   ├─ NotExact (5)           a value that can't be carried exactly
      │   ├─ SchemaDiffers (5)      the tables are not those of the backup
      │   └─ ReferencesInTheWay (5) rows would point to nothing
@@ -94,6 +95,10 @@ class UnknownFormat(Refused):
 
 class Unsupported(Refused):
     """An engine or a feature that is not there."""
+
+
+class Locked(Refused):
+    """Encrypted, and what is here doesn't open it."""
 
 
 class NotExact(Refused):

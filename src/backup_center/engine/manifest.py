@@ -1,11 +1,10 @@
-"""The manifest: every table, every chunk, and where its bytes lie. The sidecar: the manifest, signed."""
+"""The manifest: every table, every chunk, and where its bytes lie."""
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import count
 from typing import Any
@@ -16,17 +15,15 @@ from django.utils.translation import gettext as _
 from .chunks import Chunk, Chunks, line_of
 from .codecs import CODECS
 from .dialects.base import Column
-from .errors import BadSignature, Damaged, Incomplete, UnknownFormat
+from .errors import Damaged, UnknownFormat
+from .packing import suffix
 
 FORMAT = 1
-SIDECAR_SUFFIX = ".manifest.json"
 MOST_PACKED = 1032  # no deflated byte stands for more; what claims to is made to fill the memory
-SIDECAR_LIMIT = 512 * 1024 * 1024
 CHUNK_MEMBERS = {item.name for item in fields(Chunk)}
 LINE_BEGINS, LAST_MEMBER = b'{"upto":', b'"stored_sha256":'
 MARK, MARKED = b'{"":0}', {"": 0}  # what stands for a line that was cut out
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
-SIGNATURE_LENGTH = 64 + 1  # hexadecimal digits and a newline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +50,7 @@ class Manifest:
     """Everything that a restore needs to know; ``docs/format.md`` describes each member.
 
     ``facts`` is what the host wants remembered of that moment (migrations applied, content types, permissions …).
+    ``keys``: of an encrypted backup, the public key of every archive that it needs, by its id; else empty.
     """
 
     format: int
@@ -72,6 +70,7 @@ class Manifest:
     tables: tuple[Table, ...]
     not_covered: Mapping[str, str]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -79,23 +78,13 @@ class Manifest:
 
     @property
     def archive_name(self) -> str:
-        return self.name + CODECS[self.codec].suffix
+        return self.name + suffix(self.codec, sealed=bool(self.keys))
 
     def table(self, label: str) -> Table | None:
         return next((table for table in self.tables if table.label == label), None)
 
     def of_types(self, names: Sequence[str] | None) -> list[Table]:
         return [table for table in self.tables if names is None or table.data_type in names]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sidecar:
-    """A committed backup: its archive's size and SHA-256, and its manifest."""
-
-    size: int
-    sha256: str
-    manifest_sha256: str
-    manifest: Manifest
 
 
 def dump(manifest: Manifest) -> list[bytes]:
@@ -118,7 +107,7 @@ def _up_to_the_items(name: str, owner: Manifest | Table) -> bytes:
 def load(data: bytes) -> Manifest:
     """Raises ``UnknownFormat`` for a format that is not ours, ``Damaged`` for anything that is no manifest."""
     try:
-        return _manifest(_parsed(memoryview(data)))
+        return from_parsed(parsed(memoryview(data)))
     except UNREADABLE as error:
         raise Damaged(_("The manifest is not readable: %(error)s.") % {"error": error}) from error
 
@@ -130,45 +119,7 @@ def sha256_of(pieces: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def sign(manifest: Sequence[bytes], size: int, sha256: str, needs: Sequence[str], key: bytes) -> Iterator[bytes]:
-    """The sidecar, in pieces: line 1 the facts and the manifest, line 2 the HMAC-SHA-256 of line 1."""
-    archive = {"size": size, "sha256": sha256}
-    facts = orjson.dumps({"archive": archive, "needs": list(needs), "manifest_sha256": sha256_of(manifest)})
-    mac = hmac.new(key, digestmod=hashlib.sha256)
-    for piece in (facts[:-1] + b',"manifest":', *manifest, b"}"):
-        mac.update(piece)
-        yield piece
-    yield b"\n" + mac.hexdigest().encode() + b"\n"
-
-
-def open_sidecar(data: bytes, keys: Sequence[bytes], name: str) -> Sidecar:
-    """Check the signature, then read. Raises ``BadSignature``, ``Damaged``, ``UnknownFormat``; all call it ``name``."""
-    end = data.find(b"\n")
-    body, signature = memoryview(data)[:end], data[end + 1 :]
-    if end < 0 or len(signature) != SIGNATURE_LENGTH:
-        raise Incomplete(_("%(name)s is incomplete: its signature is missing.") % {"name": name})
-    if not any(hmac.compare_digest(signature, _mac(key, body) + b"\n") for key in keys):
-        raise BadSignature(
-            _(
-                "%(name)s is damaged, or was not signed by this project. If SECRET_KEY was changed, add the old one to"
-                " SECRET_KEY_FALLBACKS."
-            )
-            % {"name": name}
-        )
-    try:
-        facts = _parsed(body)
-        archive = facts["archive"]
-        return Sidecar(
-            size=int(archive["size"]),
-            sha256=str(archive["sha256"]),
-            manifest_sha256=str(facts["manifest_sha256"]),
-            manifest=_manifest(facts["manifest"]),
-        )
-    except UNREADABLE as error:
-        raise Damaged(_("%(name)s is not readable: %(error)s.") % {"name": name, "error": error}) from error
-
-
-def _parsed(body: memoryview) -> Any:
+def parsed(body: memoryview) -> Any:
     """JSON, with each chunk as its line from the start: as objects, all of them together would take the most memory of
     the whole restore.
 
@@ -182,10 +133,10 @@ def _parsed(body: memoryview) -> Any:
             return line_of(Chunk(**found))
         return lines[next(numbered)] if found == MARKED else found
 
-    parsed = json.loads(rest, object_hook=put_back, parse_constant=_refused)
+    found = json.loads(rest, object_hook=put_back, parse_constant=_refused)
     if next(numbered) != len(lines):
         raise ValueError(_("its chunks are not in their tables"))
-    return parsed
+    return found
 
 
 def _cut_out(body: bytes) -> tuple[str, list[bytes]]:
@@ -209,11 +160,15 @@ def _refused(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _mac(key: bytes, body: memoryview) -> bytes:
-    return hmac.new(key, body, hashlib.sha256).hexdigest().encode()
+def from_parsed(data: Mapping[str, Any]) -> Manifest:
+    require_known(data)
+    known = {item.name: data[item.name] for item in fields(Manifest) if item.name != "keys"}
+    known |= {"needs": tuple(data["needs"]), "tables": tuple(map(_table, data["tables"])), "keys": data.get("keys", {})}
+    return Manifest(**known)
 
 
-def _manifest(data: Mapping[str, Any]) -> Manifest:
+def require_known(data: Mapping[str, Any]) -> None:
+    """Raises ``UnknownFormat`` for what only another version can read."""
     if data["format"] != FORMAT:
         raise UnknownFormat(
             _("This backup is of format %(theirs)s; this version reads format %(ours)s. Upgrade django-backup-center.")
@@ -223,8 +178,6 @@ def _manifest(data: Mapping[str, Any]) -> Manifest:
         raise UnknownFormat(
             _("This backup is stored with %(codec)s, which this version can't read.") % {"codec": data["codec"]}
         )
-    known = {item.name: data[item.name] for item in fields(Manifest)}
-    return Manifest(**{**known, "needs": tuple(data["needs"]), "tables": tuple(map(_table, data["tables"]))})
 
 
 def _table(data: Mapping[str, Any]) -> Table:

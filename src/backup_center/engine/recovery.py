@@ -21,6 +21,17 @@ RECOVERY_TEXT = """\
 取 SHA-256 等于 "sha256" 的文件。
 注意：tar 和 gzip 都不会报告所有损坏，只有上述核对才能说明数据完整。
 
+加密的备份（以 .age.tar 结尾）：每个条目都是一个 age 文件，名称不透露内容。需要三样东西：归档、旁边的
+“备份名.key.age”，以及您的身份文件（AGE-SECRET-KEY-…）。先取出归档自己的密钥，再逐个解密：
+
+    age -d -i 身份文件 备份名.key.age > 归档密钥.txt
+    tar -xf 备份名.age.tar
+    age -d -i 归档密钥.txt manifest.json.gz.age | gzip -d > manifest.json
+    age -d -i 归档密钥.txt data/000001.json.gz.age | gzip -d
+
+（未压缩时没有 .gz，也不需要 gzip。）数据块按清单中的顺序编号；借用的数据块在另一个归档中，用那个归档的
+密钥解密，取 SHA-256 等于 "sha256" 的那个。
+
 值的写法：SQLite 的值按存储类写出，{"$blob": …} 为 base64，{"$real": "inf"} 为无穷大；
 PostgreSQL 的值一律是 PostgreSQL 自身的文本（时区为 UTC），null 表示空值。
 
@@ -40,6 +51,17 @@ To read a table, read all chunks of its folder in the order of their numbers, an
 Of an incremental backup: where an item's "archive" is not the manifest's "id", the chunk lies in another of the
 archives in "needs". Unpack that one too, and take the file whose SHA-256 is "sha256".
 Neither tar nor gzip reports every damage: only these checks tell that nothing is missing.
+
+Of an encrypted backup (its name ends in .age.tar) every entry is an age file, under a name that tells nothing. You need
+the archive, NAME.key.age beside it, and your identity file (AGE-SECRET-KEY-…). Get the archive's own key first:
+
+    age -d -i IDENTITY NAME.key.age > archive-key.txt
+    tar -xf NAME.age.tar
+    age -d -i archive-key.txt manifest.json.gz.age | gzip -d > manifest.json
+    age -d -i archive-key.txt data/000001.json.gz.age | gzip -d
+
+(Without compression there is no .gz, and no gzip.) The chunks of an archive are numbered in the order of the manifest.
+A borrowed chunk is in another archive and is decrypted with that one's key: take the one whose SHA-256 is "sha256".
 
 Values: those of SQLite are written by storage class, {"$blob": …} is base64, {"$real": "inf"} an infinity;
 those of PostgreSQL are PostgreSQL's own text (time zone UTC), null is NULL.

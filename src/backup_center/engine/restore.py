@@ -17,13 +17,13 @@ from .chunks import Chunk
 from .compare import Plan
 from .dialects.base import Connection, Load
 from .errors import Damaged, ReferencesInTheWay
-from .manifest import Manifest, Sidecar
+from .manifest import Manifest
 from .references import Nulling, broken_references, left_behind
 from .replacements import Replacement, Way
 from .selection import Selection, digest_of, digests_compare, match
+from .sidecar import Sidecar
 from .sources import Source
 from .threads import partner
-from .vault import Vault
 
 EMPTY = b"[]"
 AHEAD = 4  # chunks read and unpacked before the database asks for them
@@ -31,14 +31,15 @@ AHEAD = 4  # chunks read and unpacked before the database asks for them
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreRequest:
-    """``safety``: the backup to take of what will be replaced, under the same locks. ``archives``: ids to file names.
+    """``safety``: the backup to take of what will be replaced, under the same locks. ``source`` has its chunks,
+    and the vault for the safety backup.
 
     ``after_load`` runs when the rows are in place; ``guard`` last before COMMIT, and raises if we may not commit.
     """
 
     sidecar: Sidecar
     selection: Selection
-    archives: Mapping[str, str]
+    source: Source
     safety: BackupRequest | None = None
     after_load: Callable[[Connection], None] = field(default=lambda connection: None)
     guard: Callable[[Connection], None] = field(default=lambda connection: None)
@@ -60,39 +61,34 @@ class RestoreResult:
 def preview(
     request: RestoreRequest,
     connection: Connection,
-    vault: Vault,
     progress: Progress = lambda phase, done, total: None,
 ) -> Plan:
     """What ``apply`` would do. Advisory: ``apply`` looks again under its locks."""
     with connection.snapshot(request.selection.specs):
-        return compare.make_plan(request.selection, connection, _source(request, vault), progress)
+        return compare.make_plan(request.selection, connection, request.source, progress)
 
 
-def apply(request: RestoreRequest, connection: Connection, vault: Vault, progress: Progress) -> RestoreResult:
+def apply(request: RestoreRequest, connection: Connection, progress: Progress) -> RestoreResult:
     """Replace the selected tables' rows. Raises, and leaves everything as it was, unless all of it succeeds."""
-    verify.require_whole(vault, request.sidecar, request.archives)
+    verify.require_whole(request.sidecar, request.source)
     try:
-        return _apply(request, connection, vault, progress)
+        return _apply(request, connection, progress)
     except ReferencesInTheWay:
         # The database found it and rolled back; the plan knows the tables' and data types' names.
-        found = [str(problem) for problem in preview(request, connection, vault).references]
+        found = [str(problem) for problem in preview(request, connection).references]
         if found:
             raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."), found) from None
         raise
 
 
-def _source(request: RestoreRequest, vault: Vault) -> Source:
-    return Source(vault, request.archives, request.sidecar.manifest.codec)
-
-
-def _apply(request: RestoreRequest, connection: Connection, vault: Vault, progress: Progress) -> RestoreResult:
-    source = _source(request, vault)
+def _apply(request: RestoreRequest, connection: Connection, progress: Progress) -> RestoreResult:
+    source = request.source
     selection = request.selection
     with connection.exclusive(selection.specs):
         live = match(selection, connection)
         safety = None
         if request.safety is not None:
-            safety = backup.write(request.safety, connection, vault, partial(_phase, progress, "safety"))
+            safety = backup.write(request.safety, connection, request.source.vault, partial(_phase, progress, "safety"))
         progress("compare", 0, 0)
         found = replacements.find(selection, connection, live, safety.manifest if safety else None, guess=True)
         settled = parents.settle(selection, connection, found, source)

@@ -27,6 +27,10 @@ class Vault(Protocol):
         """A stream to write ``name`` with. The file appears when the block ends without an exception."""
         ...
 
+    def replace(self, name: str, data: bytes) -> None:
+        """Put a small file in the place of the one that is there, at one stroke."""
+        ...
+
     def open(self, name: str) -> BinaryIO: ...
 
     def read(self, name: str, offset: int, length: int) -> bytes:
@@ -75,6 +79,18 @@ class LocalVault:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
+
+    def replace(self, name: str, data: bytes) -> None:
+        path = self.path(name)
+        partial = path.with_name(path.name + PARTIAL)
+        with self._failing_clearly(name):
+            partial.unlink(missing_ok=True)
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.rename(path)
+            self._sync_folder()
 
     def open(self, name: str) -> BinaryIO:
         path = self.path(name)

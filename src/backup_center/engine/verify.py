@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from django.utils.translation import gettext as _
 
 from . import chunks
+from .chunks import Chunk
 from .errors import Damaged, NotFound
-from .manifest import Manifest, Sidecar, Table
+from .manifest import Manifest, Table
+from .sidecar import Clear, Sidecar, Stored
 from .sources import Source
 from .vault import Vault
 
@@ -25,9 +28,9 @@ class Finding:
     chunk: int | None = None
 
 
-def require_whole(vault: Vault, sidecar: Sidecar, archives: Mapping[str, str]) -> None:
+def require_whole(sidecar: Sidecar, source: Source) -> None:
     """Raises ``Damaged`` with every finding unless the backup is whole."""
-    findings = examine(vault, sidecar, archives)
+    findings = examine(sidecar, source)
     if findings:
         raise Damaged(
             _("%(name)s is damaged; nothing was changed.") % {"name": sidecar.manifest.name},
@@ -36,58 +39,66 @@ def require_whole(vault: Vault, sidecar: Sidecar, archives: Mapping[str, str]) -
 
 
 def examine(
-    vault: Vault,
     sidecar: Sidecar,
-    archives: Mapping[str, str],
+    source: Source,
     *,
     deep: bool = False,
     progress: Callable[[str, int, int], None] = lambda phase, done, total: None,
 ) -> list[Finding]:
     """Everything that is wrong with a backup: an empty list means that it restores.
 
-    The file: present, of its size and SHA-256 (which the sidecar signs). ``deep`` also unpacks every chunk and checks
-    its rows, their digest and its range; a damaged file is searched chunk by chunk anyway, to name what is lost.
+    The file: present, of its size and SHA-256 (which the sidecar signs), and what others lend. ``deep`` also unpacks
+    every chunk and checks its rows, their digest and its range; a damaged file is searched chunk by chunk anyway, to
+    name what is lost.
     """
-    found = _examine_file(vault, sidecar)
-    if found and not vault.exists(sidecar.manifest.archive_name):
+    found = _examine_file(source.vault, sidecar.manifest.archive_name, sidecar.size, sidecar.sha256)
+    if found and not source.vault.exists(sidecar.manifest.archive_name):
         return found
-    source = Source(vault, archives, sidecar.manifest.codec)
-    if found or deep:
-        found += _examine_chunks(sidecar.manifest, source, progress)
-    else:
-        found += _examine_borrowed(sidecar.manifest, source)
+    if deep:
+        return found + _examine_chunks(sidecar.manifest, source, progress)
+    looked_at = set() if found else {sidecar.manifest.id}
+    for table in sidecar.manifest.tables:
+        for index, chunk in enumerate(table.chunks):
+            if chunk.archive not in looked_at:
+                name = chunks.entry_name(table.label, index)
+                found += _examine_stored(chunk, source, name, label=table.label, chunk=index)
     return found
 
 
-def _examine_file(vault: Vault, sidecar: Sidecar) -> list[Finding]:
-    manifest = sidecar.manifest
-    name = manifest.archive_name
+def examine_clear(clear: Clear, source: Source) -> list[Finding]:
+    """The same without a key: bytes are looked at, not rows."""
+    found = _examine_file(source.vault, clear.archive_name, clear.size, clear.sha256)
+    if found and not source.vault.exists(clear.archive_name):
+        return found
+    looked_at = set() if found else {clear.id}
+    for number, stored in enumerate(clear.stored):
+        if stored.archive not in looked_at:
+            found += _examine_stored(stored, source, _("chunk %(number)d") % {"number": number})
+    return found
+
+
+def _examine_stored(stored: Chunk | Stored, source: Source, name: str, **place: Any) -> list[Finding]:
+    """A chunk's stored bytes; a lender's own SHA-256 would say more than is needed."""
+    try:
+        source.stored(stored, name)
+    except (Damaged, NotFound) as error:
+        return [Finding(message=str(error), **place)]
+    return []
+
+
+def _examine_file(vault: Vault, name: str, expected: int, sha256: str) -> list[Finding]:
     try:
         size = vault.size(name)
     except NotFound as error:
         return [Finding(message=str(error))]
-    facts = {"name": name, "found": size, "expected": sidecar.size}
-    if size < sidecar.size:
+    facts = {"name": name, "found": size, "expected": expected}
+    if size < expected:
         return [Finding(message=_("%(name)s is incomplete: %(found)d of %(expected)d bytes are there.") % facts)]
-    if size > sidecar.size:
+    if size > expected:
         return [Finding(message=_("%(name)s has %(found)d bytes instead of %(expected)d.") % facts)]
-    if _sha256(vault, name) != sidecar.sha256:
+    if _sha256(vault, name) != sha256:
         return [Finding(message=_("%(name)s is damaged: its SHA-256 is not the one that was signed.") % facts)]
     return []
-
-
-def _examine_borrowed(manifest: Manifest, source: Source) -> list[Finding]:
-    """Chunks in other archives, by their stored bytes: those archives' own SHA-256 would say more than is needed."""
-    found = []
-    for table in manifest.tables:
-        for index, chunk in enumerate(table.chunks):
-            if chunk.archive == manifest.id:
-                continue
-            try:
-                source.stored(chunk, chunks.entry_name(table.label, index))
-            except (Damaged, NotFound) as error:
-                found.append(Finding(message=str(error), label=table.label, chunk=index))
-    return found
 
 
 def _sha256(vault: Vault, name: str) -> str:

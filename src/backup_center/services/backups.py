@@ -15,10 +15,12 @@ from ..conf import get_settings
 from ..engine import backup, verify
 from ..engine.backup import BackupRequest
 from ..engine.dialects.base import Connection, TableSpec
-from ..engine.errors import BackupCenterError, NotDeleted, NotFound, Refused, Unsupported
-from ..engine.manifest import Manifest, Sidecar
+from ..engine.encryption import KEY_SUFFIX
+from ..engine.errors import BackupCenterError, Locked, NotDeleted, NotFound, Refused
+from ..engine.manifest import Manifest
+from ..engine.sidecar import SIDECAR_SUFFIX, Sidecar
 from ..models import BackupLog, BackupRecord
-from . import catalogue, cleanup, deleting, facts, interrupted, journal, lineage
+from . import catalogue, cleanup, deleting, facts, interrupted, journal, keys, lineage
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
 from .lineage import Lineage
@@ -106,15 +108,25 @@ class BackupService:
         signals.post_verify.send_robust(BackupService, record=record, user=user, findings=findings)
         return findings
 
-    def open_archive(self, record: BackupRecord, user: AbstractBaseUser | None = None) -> BinaryIO:
-        """The archive's bytes, to hand out; the log says to whom. The caller closes it."""
+    def file_of(self, record: BackupRecord, part: str = "") -> str:
+        """The name of a part of a backup: its archive, ``manifest`` or, of an encrypted one, ``key``."""
+        parts = {"": record.file_path, "manifest": record.backup_name + SIDECAR_SUFFIX}
+        if record.is_encrypted:
+            parts["key"] = record.backup_name + KEY_SUFFIX
+        if part not in parts:
+            raise NotFound(_("%(name)s has no part %(part)s.") % {"name": record.backup_name, "part": part})
+        return parts[part]
+
+    def open_archive(self, record: BackupRecord, user: AbstractBaseUser | None = None, *, part: str = "") -> BinaryIO:
+        """The archive's bytes, or those of another part, to hand out; the log says to whom. The caller closes it."""
         catalogue.restorable(record)
         try:
-            stream = catalogue.get_vault().open(record.file_path)
+            stream = catalogue.get_vault().open(self.file_of(record, part))
         except BackupCenterError as error:
             journal.write(BackupLog.Operation.DOWNLOAD, BackupLog.Level.ERROR, str(error), record=record, user=user)
             raise
-        message = _("The archive was downloaded.")
+        messages = {"manifest": _("The manifest was downloaded."), "key": _("The key file was downloaded.")}
+        message = messages.get(part, _("The archive was downloaded."))
         journal.write(BackupLog.Operation.DOWNLOAD, BackupLog.Level.SUCCESS, message, record=record, user=user)
         return stream
 
@@ -213,6 +225,8 @@ def request_for(
         key=settings.signing_keys[0],
         facts=facts.collect,
         parent=parent,
+        recipients=keys.recipients(),
+        kept=keys.kept_manifests(),
     )
 
 
@@ -276,10 +290,7 @@ def _refuse_what_is_missing(backup_type: str) -> None:
         raise Refused(
             _("There is no backup type %(type)s; there are: %(known)s.") % {"type": backup_type, "known": known}
         )
-    if get_settings().encryption:
-        raise Unsupported(
-            _("BACKUP_ENCRYPTION is on, but encryption is not there yet. No plain backup was taken in its place.")
-        )
+    keys.recipients()
 
 
 def _reporting(lease: Lease, progress: Progress | None) -> Progress:
@@ -293,12 +304,20 @@ def _reporting(lease: Lease, progress: Progress | None) -> Progress:
 
 def _findings(record: BackupRecord, deep: bool, progress: Progress | None) -> list[str]:
     vault = catalogue.get_vault()
+    report = progress or (lambda phase, done, total: None)
     try:
-        sidecar = catalogue.open_sidecar(record, vault)
+        try:
+            sidecar = catalogue.open_sidecar(record, vault)
+            found = verify.examine(sidecar, catalogue.source(sidecar.manifest, vault), deep=deep, progress=report)
+        except Locked:
+            if deep:
+                raise
+            clear = catalogue.open_clear(record, vault)
+            found = verify.examine_clear(clear, catalogue.source(clear, vault))
+    except Locked:
+        raise
     except BackupCenterError as error:
         return [str(error)]
-    report = progress or (lambda phase, done, total: None)
-    found = verify.examine(vault, sidecar, catalogue.archives_of(sidecar), deep=deep, progress=report)
     messages = [finding.message for finding in found]
     if messages and (names := cleanup.borrowers(record)):
         messages.append(_("These borrow from it, verify them too: %(names)s.") % {"names": ", ".join(names)})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError
@@ -11,13 +13,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..conf import get_settings
-from ..engine import manifest
+from ..engine import sidecar as sidecars
 from ..engine.codecs import CODECS
+from ..engine.encryption import KEY_SUFFIX, ArchiveKey
 from ..engine.errors import BackupCenterError, Damaged, NotFound, Refused
-from ..engine.manifest import SIDECAR_LIMIT, SIDECAR_SUFFIX, Sidecar, Table
+from ..engine.manifest import Manifest, Table
+from ..engine.packing import SEALED_SUFFIX, Open, Packing, Sealed
+from ..engine.sidecar import SIDECAR_LIMIT, SIDECAR_SUFFIX, Clear, Sidecar
 from ..engine.sources import Source
 from ..engine.vault import PARTIAL, LocalVault, Vault
 from ..models import BackupRecord
+from . import keys
 from .journal import actor_name, still_there
 from .lease import Lease
 
@@ -26,10 +32,11 @@ if TYPE_CHECKING:
 
 UNDECIDED = (BackupRecord.Status.PENDING, BackupRecord.Status.RUNNING)
 FINISHED_FIELDS = (
-    "status", "file_path", "file_size", "file_hash", "needs", "table_count", "row_count", "contents", "backup_end_time",
-    "progress",
+    "status", "file_path", "file_size", "file_hash", "is_encrypted", "needs", "table_count", "row_count", "contents",
+    "backup_end_time", "progress",
 )  # fmt: skip
-SUFFIXES = (SIDECAR_SUFFIX, *(codec.suffix for codec in CODECS.values()))
+# The files of a backup, in the order in which they go
+SUFFIXES = (SIDECAR_SUFFIX, SEALED_SUFFIX, *(codec.suffix for codec in CODECS.values()), KEY_SUFFIX)
 
 
 def get_vault() -> Vault:
@@ -67,6 +74,7 @@ def begin(
             created_by=still_there(user),
             created_by_name=actor_name(user),
             is_automatic=user is None,
+            is_encrypted=get_settings().encryption,
             description=description,
             project_id=lease.before.project_id,
             sequence=sequence,
@@ -85,6 +93,7 @@ def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     record.file_path = sidecar.manifest.archive_name
     record.file_size = sidecar.size
     record.file_hash = sidecar.sha256
+    record.is_encrypted = bool(sidecar.manifest.keys)
     record.needs = list(sidecar.manifest.needs)
     record.table_count = len(sidecar.manifest.tables)
     record.row_count = sidecar.manifest.rows
@@ -122,14 +131,49 @@ def refresh(record: BackupRecord) -> None:
 
 
 def open_sidecar(record: BackupRecord, vault: Vault) -> Sidecar:
-    """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``BadSignature`` or ``UnknownFormat``."""
+    """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``UnknownFormat`` or ``Locked``.
+
+    That of an encrypted backup is read from where it is kept in clear, if it is the same; else with the server's key.
+    """
     name = record.backup_name + SIDECAR_SUFFIX
+    data, trusted = _read_sidecar(name, vault), get_settings().signing_keys
+    if not record.is_encrypted:
+        return _own(record, sidecars.open_sidecar(data, trusted, name, _unlocking(vault)))
+    clear = sidecars.open_clear(data, trusted, name)
+    kept = keys.kept_manifests()
+    if kept.exists(name):
+        found = sidecars.open_sidecar(_read_sidecar(name, kept), trusted, name)
+        if sidecars.clear_part(found) == clear:
+            return _own(record, found)
+    return _own(record, sidecars.open_sidecar(data, trusted, name, _unlocking(vault)))
+
+
+def open_clear(record: BackupRecord, vault: Vault) -> Clear:
+    """What can be told of a backup without a key. Raises as ``open_sidecar``."""
+    name = record.backup_name + SIDECAR_SUFFIX
+    clear = sidecars.open_clear(_read_sidecar(name, vault), get_settings().signing_keys, name)
+    _require_own(record, clear.id, clear.name)
+    return clear
+
+
+def _unlocking(vault: Vault) -> Callable[[Clear], ArchiveKey]:
+    return lambda clear: keys.unlocking(vault)(clear.name, clear.keys[clear.id])
+
+
+def _read_sidecar(name: str, vault: Vault) -> bytes:
     if vault.size(name) > SIDECAR_LIMIT:
         raise Damaged(_("%(name)s is larger than any sidecar can be.") % {"name": name})
-    sidecar = manifest.open_sidecar(vault.read(name, 0, SIDECAR_LIMIT), get_settings().signing_keys, name)
-    if (sidecar.manifest.id, sidecar.manifest.name) != (str(record.backup_id), record.backup_name):
-        raise Damaged(_("%(name)s belongs to another backup.") % {"name": name})
+    return vault.read(name, 0, SIDECAR_LIMIT)
+
+
+def _own(record: BackupRecord, sidecar: Sidecar) -> Sidecar:
+    _require_own(record, sidecar.manifest.id, sidecar.manifest.name)
     return sidecar
+
+
+def _require_own(record: BackupRecord, backup_id: str, name: str) -> None:
+    if (backup_id, name) != (str(record.backup_id), record.backup_name):
+        raise Damaged(_("%(name)s belongs to another backup.") % {"name": record.backup_name + SIDECAR_SUFFIX})
 
 
 def restorable(record: BackupRecord) -> None:
@@ -141,16 +185,28 @@ def restorable(record: BackupRecord) -> None:
         )
 
 
-def archives_of(sidecar: Sidecar) -> dict[str, str]:
-    """File names of the archives that a manifest needs, by id, as far as they are known here."""
-    lenders = BackupRecord.objects.filter(backup_id__in=sidecar.manifest.needs)
+def archives_of(described: Manifest | Clear) -> dict[str, str]:
+    """File names of the archives that a backup needs, by id, as far as they are known here."""
+    lenders = BackupRecord.objects.filter(backup_id__in=described.needs)
     known = {str(key): path for key, path in lenders.values_list("backup_id", "file_path")}
-    return {**known, sidecar.manifest.id: sidecar.manifest.archive_name}
+    return {**known, described.id: described.archive_name}
 
 
-def source(sidecar: Sidecar, vault: Vault) -> Source:
-    """Where a manifest's chunks come from."""
-    return Source(vault, archives_of(sidecar), sidecar.manifest.codec)
+def source(described: Manifest | Clear, vault: Vault) -> Source:
+    """Where a backup's chunks come from. Keys are only asked for when a chunk is opened."""
+    archives = archives_of(described)
+    if not described.keys:
+        plain = Open(described.codec)
+        return Source(vault, archives, lambda archive: plain)
+
+    @cache
+    def sealed(archive: str) -> Packing:
+        if archive not in described.keys:
+            raise Damaged(_("The key of archive %(id)s is not named.") % {"id": archive})
+        unlock = keys.unlocking(vault)
+        return Sealed(described.codec, unlock(archives[archive].removesuffix(SEALED_SUFFIX), described.keys[archive]))
+
+    return Source(vault, archives, sealed)
 
 
 def not_in_vault(record: BackupRecord) -> str:
@@ -159,6 +215,8 @@ def not_in_vault(record: BackupRecord) -> str:
     try:
         size = vault.size(record.file_path)
         vault.size(record.backup_name + SIDECAR_SUFFIX)
+        if record.is_encrypted:
+            vault.size(record.backup_name + KEY_SUFFIX)
     except BackupCenterError as error:
         return str(error)
     if size != record.file_size:
@@ -188,6 +246,7 @@ def remove_files(record: BackupRecord, vault: Vault) -> None:
     """Sidecar first: from then on the backup does not exist, whatever happens to the rest."""
     for suffix in SUFFIXES:
         vault.delete(record.backup_name + suffix)
+    keys.kept_manifests().delete(record.backup_name + SIDECAR_SUFFIX)
 
 
 def _as_stored(moment: datetime) -> datetime:

@@ -106,6 +106,9 @@ def _why_not_lent(candidate: BackupRecord, manifest: Manifest, project: str) -> 
         return _("%(name)s is another project's") % {"name": candidate.backup_name}
     if manifest.database["alias"] != candidate.database:
         return _("%(name)s is of another database") % {"name": candidate.backup_name}
+    if bool(manifest.keys) != get_settings().encryption:
+        text = _("%(name)s is encrypted") if manifest.keys else _("%(name)s is not encrypted")
+        return text % {"name": candidate.backup_name}
     if manifest.codec != get_settings().codec:
         return _("%(name)s is stored in another way (BACKUP_COMPRESSION)") % {"name": candidate.backup_name}
     return next(iter(problems(candidate)), "")

@@ -17,9 +17,10 @@ from django.utils.translation import gettext as _
 from .. import registry, signals
 from ..engine import restore, verify
 from ..engine.compare import Plan
-from ..engine.manifest import Manifest, Sidecar
+from ..engine.manifest import Manifest
 from ..engine.restore import RestoreResult
 from ..engine.selection import Selection
+from ..engine.sidecar import Sidecar
 from ..models import BackupLog, BackupRecord
 from . import accounts, backups, catalogue, durations, interrupted, journal, lineage, masking, selecting
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
@@ -81,15 +82,15 @@ class RestoreService:
     ) -> RestorePlan:
         """What restoring this choice (see ``Choice``) would change. Nothing is touched."""
         choice = Choice(data_types=data_types, models=models, mode=mode, set_null=set_null, record=record)
-        vault = catalogue.get_vault()
         sidecar = _sidecar(backup_record)
         choice.labels(sidecar.manifest)  # what is not there is refused before anything is read
-        archives = catalogue.archives_of(sidecar)
-        verify.require_whole(vault, sidecar, archives)
+        source = catalogue.source(sidecar.manifest, catalogue.get_vault())
+        verify.require_whole(sidecar, source)
+        source.packing(sidecar.manifest.id)  # who has no key is told at once
         with engine_connection(backup_record.database) as connection:
             request = selecting.request_for(sidecar, choice, connection)
-            plan = restore.preview(request, connection, vault, progress or _nobody_looks)
-            warnings = accounts.warnings(request.selection, connection, catalogue.source(sidecar, vault), user)
+            plan = restore.preview(request, connection, progress or _nobody_looks)
+            warnings = accounts.warnings(request.selection, connection, source, user)
         written, looked_at = (sum(getattr(table, name) for table in plan.tables) for name in ("written", "rows_now"))
         return RestorePlan(
             choice=choice,
@@ -159,6 +160,7 @@ class _Restore:
         self.lease.remember(record=self.record.pk, database=alias, data_types=self.chosen)
         with engine_connection(alias) as connection:
             request = selecting.request_for(self.sidecar, self.choice, connection)
+            request.source.packing(self.sidecar.manifest.id)
             request = replace(request, guard=partial(self.lease.guard, alias=alias))
             self.chosen = _types_of(self.sidecar, request.selection.labels)
             safety = None
@@ -168,7 +170,7 @@ class _Restore:
                 if safety is not None:
                     ordered = backups.request_for(safety, connection, request.selection.specs, parent)
                     request = replace(request, safety=ordered)
-                result = restore.apply(request, connection, catalogue.get_vault(), self._report)
+                result = restore.apply(request, connection, self._report)
             except BaseException as error:
                 if safety is not None:
                     self._settle_safety(safety, error)

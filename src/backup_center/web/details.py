@@ -16,6 +16,7 @@ from ..services.running import running
 from .access import StaffView
 
 LOG_SHOWN = 50
+CONTENT_TYPES = {"gz": "application/gzip", "tar": "application/x-tar", "json": "application/json"}
 
 
 class BackupDetailView(StaffView):
@@ -53,9 +54,11 @@ class BackupDownloadView(StaffView):
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         record = self.record()
-        stream = BackupService().open_archive(record, self.actor)
-        answer = FileResponse(stream, as_attachment=True, filename=record.file_path)
-        answer["Content-Type"] = "application/gzip" if record.file_path.endswith(".gz") else "application/x-tar"
+        part = request.GET.get("part", "")
+        name = BackupService().file_of(record, part)
+        stream = BackupService().open_archive(record, self.actor, part=part)
+        answer = FileResponse(stream, as_attachment=True, filename=name)
+        answer["Content-Type"] = CONTENT_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
         answer["X-Content-Type-Options"] = "nosniff"
         return answer
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from .. import quantities, registry
 from ..conf import base_template, get_settings
-from ..services import overview
+from ..services import keys, overview
 from .access import StaffView
 
 SECRET = re.compile(r"pass|secret|token|key|credential|dsn", re.IGNORECASE)
@@ -52,6 +52,15 @@ def _settings() -> Iterator[Setting]:
         "BACKUP_DIR": (str(ours.directory), _("Where backups are kept.")),
         "BACKUP_COMPRESSION": (yes if ours.compression else no, _("Whether archives are compressed.")),
         "BACKUP_ENCRYPTION": (yes if ours.encryption else no, _("Whether archives are encrypted.")),
+        "BACKUP_ENCRYPTION_RECIPIENTS": (", ".join(ours.recipients) or "–", _("Who can open new backups.")),
+        "BACKUP_ENCRYPTION_IDENTITY_FILE": (
+            str(ours.identity_file or "–"),
+            keys.why_locked() or _("This server can open encrypted backups."),
+        ),
+        "BACKUP_MANIFESTS_DIR": (
+            str(ours.manifests),
+            _("Where the manifests of encrypted backups are kept in clear, so that incremental ones need no key."),
+        ),
         "BACKUP_RETENTION_DAYS": (
             quantities.count(ours.retention_days) if isinstance(ours.retention_days, int) else str(ours.retention_days),
             _("How many days a cleanup keeps backups."),
