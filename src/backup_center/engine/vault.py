@@ -49,6 +49,10 @@ class Vault(Protocol):
         """All whole files, sorted."""
         ...
 
+    def partials(self) -> list[str]:
+        """Files that are being written, or whose writer died; sorted."""
+        ...
+
 
 class LocalVault:
     """A folder on this machine: files are 0600 and folders 0700."""
@@ -128,6 +132,12 @@ class LocalVault:
             return []
         with self._failing_clearly(str(self.folder)):
             return sorted(p.name for p in self.folder.iterdir() if p.is_file() and not p.name.endswith(PARTIAL))
+
+    def partials(self) -> list[str]:
+        if not self.folder.exists():
+            return []
+        with self._failing_clearly(str(self.folder)):
+            return sorted(path.name for path in self.folder.iterdir() if path.name.endswith(PARTIAL))
 
     def path(self, name: str) -> Path:
         if not name or name in {".", ".."} or "/" in name or "\\" in name or "\0" in name:
