@@ -160,7 +160,7 @@ def parsed_of_strangers(body: memoryview) -> Any:
 def modest(manifest: Manifest) -> Manifest:
     """No chunk is so large that reading its rows could fill the memory. Raises ``ValueError``."""
     for table in manifest.tables:
-        if any(chunk.size > STRANGERS_CHUNK for chunk in table.chunks):
+        if any(chunk.size > STRANGERS_CHUNK or chunk.length > 2 * STRANGERS_CHUNK for chunk in table.chunks):
             facts = {"table": table.label, "limit": STRANGERS_CHUNK}
             raise ValueError(_("without a signature, a chunk of %(table)s may have %(limit)d bytes") % facts)
     return manifest

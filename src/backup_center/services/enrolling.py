@@ -6,6 +6,7 @@ is never the latest of anything, nor a parent.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,7 @@ from . import catalogue, facts
 from .lease import Lease
 
 MOST_NEEDED = 1000  # archives; a backup of ours needs 32 at most
+NAME = re.compile(r"\w[\w-]*", re.ASCII)  # of files, too: nothing that a shell, a header or a path could take for more
 UNCHECKED = {"created_by", "parent", "data_types", "needs", "contents", "progress"}
 
 
@@ -67,6 +69,8 @@ def enrolment(found: Sidecar | Clear) -> Enrolment:
         record.clean_fields(exclude=UNCHECKED)
         if len(about.needs) > MOST_NEEDED or type(about.sequence) is not int or about.sequence < 1:
             raise ValueError(_("it needs too many archives, or has no place in an order"))
+        if not NAME.fullmatch(about.name):
+            raise ValueError(_("its name is none"))
     except (*UNREADABLE, OverflowError, ValidationError) as error:
         reason = "; ".join(error.messages) if isinstance(error, ValidationError) else str(error)
         raise Damaged(
