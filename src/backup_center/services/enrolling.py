@@ -25,6 +25,7 @@ from .lease import Lease
 
 MOST_NEEDED = 1000  # archives; a backup of ours needs 32 at most
 NAME = re.compile(r"\w[\w-]*", re.ASCII)  # of files, too: nothing that a shell, a header or a path could take for more
+LONGEST = 200  # characters of what a stranger wrote, in a message
 UNCHECKED = {"created_by", "parent", "data_types", "needs", "contents", "progress"}
 
 
@@ -70,12 +71,11 @@ def enrolment(found: Sidecar | Clear) -> Enrolment:
         if len(about.needs) > MOST_NEEDED or type(about.sequence) is not int or about.sequence < 1:
             raise ValueError(_("it needs too many archives, or has no place in an order"))
         if not NAME.fullmatch(about.name):
-            raise ValueError(_("its name is none"))
+            raise ValueError(_("backups have other names"))
     except (*UNREADABLE, OverflowError, ValidationError) as error:
         reason = "; ".join(error.messages) if isinstance(error, ValidationError) else str(error)
-        raise Damaged(
-            _("%(name)s is no manifest of a backup: %(error)s") % {"name": about.name, "error": reason}
-        ) from error
+        facts = {"name": str(about.name)[:LONGEST], "error": reason[:LONGEST]}
+        raise Damaged(_("%(name)s is no manifest of a backup: %(error)s") % facts) from error
     return Enrolment(record=record, parent=parent)
 
 
