@@ -164,8 +164,8 @@ class BackupLog(models.Model):
     )
     refused = models.BooleanField(_("refused"), default=False)
     created_at = models.DateTimeField(_("time"), default=timezone.now, editable=False)
-    # Without a number: written past ``journal.write``. Verifying the log names it.
-    number = models.BigIntegerField(_("number"), null=True, unique=True, editable=False)
+    # None or a double: written past ``journal.write``. Verifying the log names it, but no forger stops our own writing.
+    number = models.BigIntegerField(_("number"), null=True, db_index=True, editable=False)
     previous_hash = models.CharField(_("hash of the entry before"), max_length=64, blank=True, editable=False)
     hash = models.CharField(_("hash"), max_length=64, blank=True, editable=False)
 

@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="backuplog",
             name="number",
-            field=models.BigIntegerField(editable=False, null=True, unique=True, verbose_name="number"),
+            field=models.BigIntegerField(db_index=True, editable=False, null=True, verbose_name="number"),
         ),
         migrations.AddField(
             model_name="backuplog",

@@ -69,10 +69,13 @@ def verify_log(user: AbstractBaseUser | None = None, progress: Progress | None =
 
 def _broken_links(head: LogHead, report: Progress) -> Iterator[str]:
     """Up to the head as it was when we began: others go on writing."""
-    entries = BackupLog.objects.filter(number__lte=head.entries).order_by("number")
+    entries = BackupLog.objects.filter(number__lte=head.entries).order_by("number", "pk")
     expected, before = 1, ""
     for entry in entries.iterator(chunk_size=BATCH):
         number = entry.number or 0
+        if number < expected:
+            yield _("Number %(number)d is there twice: %(entry)s") % {"number": number, "entry": entry}
+            continue
         if number > expected:
             yield _removed(expected, number - 1)
         elif entry.previous_hash != before:
@@ -127,13 +130,13 @@ def _noted(report: Progress) -> tuple[list[Noted], list[str]]:
 
 def _contradictions(noted: list[Noted], last: int) -> Iterator[str]:
     numbers = [found.entries for found in noted]
-    hashes: dict[int | None, str] = {}
+    there: set[tuple[int | None, str]] = set()
     for start in range(0, len(numbers), BATCH):
         some = BackupLog.objects.filter(number__in=numbers[start : start + BATCH])
-        hashes.update(some.values_list("number", "hash"))
+        there.update(some.values_list("number", "hash"))
     for found in noted:
         facts = {"backup": found.backup, "number": found.entries, "last": last}
         if found.entries > last:
             yield _("The end was cut off: %(backup)s noted %(number)d entries, the log ends with %(last)d.") % facts
-        elif hashes.get(found.entries) != found.head:
+        elif (found.entries, found.head) not in there:
             yield _("Entry number %(number)d is not the one that %(backup)s noted: the log was written anew.") % facts
