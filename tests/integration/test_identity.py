@@ -46,7 +46,7 @@ def asked(answer) -> str:
 
 
 def enter(client, password: str = PASSWORD, to: str = "/backup/settings/"):
-    return client.post(ASKS, {"password": password, "next": to}, headers={"user-agent": "x"})
+    return client.post(ASKS, {"password": password, "next": to})
 
 
 def test_each_dangerous_page_asks_first_and_does_nothing(client, small_zoo, backups, restores):
@@ -95,7 +95,9 @@ def test_with_the_password_one_goes_on_where_one_was(client, small_zoo, backups)
     preview = client.get(back["Location"]).content.decode()
     assert "Go on where you were." in preview
     assert f'name="ids" value="{record.pk}"' in preview
-    assert client.get(at("download", record.pk)).status_code == 200
+    file = client.get(at("download", record.pk))
+    assert b"".join(file.streaming_content)
+    file.close()
     assert client.get(at("restore", record.pk)).status_code == 200
     assert client.get(ASKS)["Location"] == "/backup/"  # nothing to ask any more
     entry = BackupLog.objects.get(operation="ACCESS")
@@ -103,11 +105,9 @@ def test_with_the_password_one_goes_on_where_one_was(client, small_zoo, backups)
     assert PASSWORD not in str(list(BackupLog.objects.values()))
 
 
-def test_a_wrong_password_is_refused_logged_and_soon_not_even_tried(client, settings):
+def test_a_wrong_password_is_refused_logged_and_soon_not_even_tried(client):
     failed = []
-    user_login_failed.connect(
-        lambda **facts: failed.append(facts["credentials"]["username"]), weak=False, dispatch_uid=1
-    )
+    user_login_failed.connect(note := lambda credentials, **_: failed.append(credentials["username"]), weak=False)
     try:
         for _attempt in range(identity.ATTEMPTS):
             answer = enter(client, "wrong")
@@ -115,7 +115,7 @@ def test_a_wrong_password_is_refused_logged_and_soon_not_even_tried(client, sett
             assert "The password is wrong." in answer.content.decode()
         answer = enter(client)
     finally:
-        user_login_failed.disconnect(dispatch_uid=1)
+        user_login_failed.disconnect(note)
     assert "Too many wrong passwords" in answer.content.decode()
     assert failed == ["wang"] * identity.ATTEMPTS  # as packages that lock accounts are told
     entries = BackupLog.objects.filter(operation="ACCESS", refused=True, origin="127.0.0.1", operated_by_name="wang")
@@ -162,8 +162,9 @@ def test_what_was_proven_ends_with_time_login_password_and_account(client, wang,
     session[HASH_SESSION_KEY] = wang.get_session_auth_hash()  # as Django's own page keeps one logged in
     session.save()
     assert is_asked()
-    for off in (0, None):
+    for number, off in enumerate((0, None), 3):
         settings.BACKUP_REAUTHENTICATE_SECONDS = off
+        url = at("delete", a_record(number).pk)
         assert not is_asked()
 
 
