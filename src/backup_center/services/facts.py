@@ -1,4 +1,5 @@
-"""What a manifest remembers besides rows: migrations applied, what ids of content types and permissions mean."""
+"""What a manifest remembers besides rows: migrations applied, what ids of content types and permissions mean, and how
+far the log had come."""
 
 from __future__ import annotations
 
@@ -10,15 +11,17 @@ from django.apps import apps
 
 from .. import __version__
 from ..engine.dialects.base import Connection
+from ..models import LogHead
 from ..registry import MIGRATIONS_TABLE
+from .connecting import home_alias
 
 
 def software() -> dict[str, str]:
     return {"backup_center": __version__, "django": django.get_version(), "python": platform.python_version()}
 
 
-def collect(connection: Connection) -> dict[str, Any]:
-    """Asked inside the backup's snapshot."""
+def collect(connection: Connection, alias: str) -> dict[str, Any]:
+    """Asked inside the backup's snapshot of this database."""
     tables = set(connection.plain_tables())
     found: dict[str, Any] = {}
     if MIGRATIONS_TABLE in tables:
@@ -28,7 +31,19 @@ def collect(connection: Connection) -> dict[str, Any]:
         ]
     for name, read in (("content_types", content_types), ("permissions", permissions)):
         found[name] = [list(row) for row in read(connection, tables)]
-    return found
+    return {**found, "audit": _audit(connection if alias == home_alias() else None)}
+
+
+def _audit(home: Connection | None) -> dict[str, Any]:
+    """The log's head: a log that is cut off or written anew later won't match it.
+
+    Seen inside the snapshot where our tables are in it: while a restore writes, SQLite may let nobody else read.
+    """
+    if home is None:
+        rows = list(LogHead.objects.filter(pk=LogHead.SINGLETON).values_list("entries", "hash"))
+    else:
+        rows = home.query(f'SELECT entries, hash FROM "{LogHead._meta.db_table}"')  # noqa: S608
+    return {"entries": int(rows[0][0]), "head": rows[0][1]} if rows else {"entries": 0, "head": ""}
 
 
 def content_types(connection: Connection, tables: set[str]) -> list[tuple[Any, ...]]:
