@@ -164,7 +164,7 @@ class BackupLog(models.Model):
     )
     refused = models.BooleanField(_("refused"), default=False)
     created_at = models.DateTimeField(_("time"), default=timezone.now, editable=False)
-    # None or a double: written past ``journal.write``. Verifying the log names it, but no forger stops our own writing.
+    # None until it is sealed, right after it was written. Not unique: no forger stops our own writing.
     number = models.BigIntegerField(_("number"), null=True, db_index=True, editable=False)
     previous_hash = models.CharField(_("hash of the entry before"), max_length=64, blank=True, editable=False)
     hash = models.CharField(_("hash"), max_length=64, blank=True, editable=False)

@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from backup_center.engine.errors import Locked
 from backup_center.services import keyring
 from tests.integration.forging import archive_path
+from tests.integration.pages import ALL, browser, person
 from tests.integration.test_page_backup import at
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -104,23 +105,24 @@ def test_rekey_of_what_is_not_encrypted_is_refused(small_zoo, backups, identity,
     assert "is not encrypted" in str(refused("rekey", plain.backup_name))
 
 
-def test_pages_show_the_state_of_keys_and_hand_out_every_part(small_zoo, backups, identity, admin_client, settings):
+def test_pages_show_the_state_of_keys_and_hand_out_every_part(small_zoo, backups, identity, settings):
+    client = browser(person(*ALL))
     record = backups.create_backup()
-    page = admin_client.get(at("detail", record)).content.decode()
+    page = client.get(at("detail", record)).content.decode()
     assert "the key file" in page
     for part, suffix in (("", ".age.tar"), ("manifest", ".manifest.json"), ("key", ".key.age")):
-        answer = admin_client.get(at("download", record), {"part": part} if part else {})
+        answer = client.get(at("download", record), {"part": part} if part else {})
         path = archive_path(record).with_name(record.backup_name + suffix)
         assert b"".join(answer.streaming_content) == path.read_bytes()
         assert path.name in answer["Content-Disposition"]
-    assert admin_client.get(at("download", record), {"part": "../x"}).status_code == 404
-    page = admin_client.get("/backup/settings/").content.decode()
+    assert client.get(at("download", record), {"part": "../x"}).status_code == 404
+    page = client.get("/backup/settings/").content.decode()
     assert "it makes encrypted backups and can&#x27;t read them" in page
     settings.BACKUP_ENCRYPTION_IDENTITY_FILE = identity
-    page = admin_client.get("/backup/settings/").content.decode()
+    page = client.get("/backup/settings/").content.decode()
     assert "This server can open encrypted backups." in page
     assert "SECRET-KEY" not in page
-    assert "the key file" not in admin_client.get(at("detail", plain(backups, settings))).content.decode()
+    assert "the key file" not in client.get(at("detail", plain(backups, settings))).content.decode()
 
 
 def plain(backups, settings):

@@ -68,7 +68,7 @@ def test_every_permission_but_the_one_that_it_takes_is_not_enough(address, name,
     assert answer.status_code == 403
     assert f"backup.{codename(action)}" in answer.content.decode()
     assert BackupRecord.objects.count() == 1
-    refused = BackupLog.objects.get(number=1)
+    refused = BackupLog.objects.get(refused=True)
     assert (refused.operation, refused.refused, refused.operated_by) == ("ACCESS", True, lacking)
     assert refused.details == {"path": address(name, with_record), "method": method.upper()}
     assert BackupLog.objects.count() == 2

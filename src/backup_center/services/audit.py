@@ -48,6 +48,7 @@ class LogVerdict:
 def verify_log(user: AbstractBaseUser | None = None, progress: Progress | None = None) -> LogVerdict:
     """Read the whole log and every manifest that is there. What was found is logged."""
     report = progress or (lambda phase, done, total: None)
+    chain.catch_up()
     head = LogHead.objects.filter(pk=LogHead.SINGLETON).first() or LogHead()
     findings = [*_broken_links(head, report), *_strangers()]
     noted, unread = _noted(report)
@@ -99,10 +100,8 @@ def _removed(first: int, last: int) -> str:
 
 
 def _strangers() -> Iterator[str]:
-    """In one query each, so that what others write meanwhile is seen whole, or not at all."""
+    """In one query, so that what others write meanwhile is seen whole, or not at all."""
     counted = LogHead.objects.filter(pk=LogHead.SINGLETON).values("entries")
-    for entry in BackupLog.objects.filter(number=None).order_by("pk")[:MOST_FINDINGS]:
-        yield _("An entry was inserted past the chain: %(entry)s") % {"entry": entry}
     for entry in BackupLog.objects.filter(number__gt=Subquery(counted)).order_by("number")[:MOST_FINDINGS]:
         yield _("Entry number %(number)d was inserted past the chain: %(entry)s") % {
             "number": entry.number,

@@ -116,10 +116,9 @@ def _content(table: Table, own: str) -> dict[str, Any]:
 def locked(record: BackupRecord, *, wait: bool = True) -> BackupRecord | None:
     """The record as it is now, nobody else deciding about it until the transaction ends.
 
-    ``None`` if it was deleted, or unless we ``wait``, if somebody is deciding. Entries of the log may refer to it
-    meanwhile: who writes one has the log locked, and whoever decides here wants to write one, too.
+    ``None`` if it was deleted, or unless we ``wait``, if somebody is deciding.
     """
-    return BackupRecord.objects.select_for_update(skip_locked=not wait, no_key=True).filter(pk=record.pk).first()
+    return BackupRecord.objects.select_for_update(skip_locked=not wait).filter(pk=record.pk).first()
 
 
 def refresh(record: BackupRecord) -> None:

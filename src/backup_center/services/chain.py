@@ -1,6 +1,7 @@
 """The log as a chain: each entry's hash covers what never changes of it, and the hash of the entry before.
 
-What is hashed, and how it is written down, can never change: logs of years were sealed with it.
+Entries are written without a lock, in their operation's transaction, and numbered and sealed right after it. What is
+hashed, and how it is written down, can never change: logs of years were sealed with it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 from datetime import UTC
 from typing import Any
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -19,6 +20,7 @@ from .connecting import home_alias
 
 SEALED = ("number", "backup_name", "operation", "log_level", "message", "operated_by_name", "operated_by_key",
           "origin", "refused")  # fmt: skip
+BATCH = 500
 
 
 def seal(entry: Any) -> str:
@@ -32,29 +34,41 @@ def seal(entry: Any) -> str:
     return hashlib.sha256(f"{entry.previous_hash}\n{line}".encode()).hexdigest()
 
 
-def append(entry: BackupLog) -> None:
-    """Save the entry as the chain's next. In a transaction of the caller's, nobody else writes one until it ends.
+def catch_up() -> None:
+    """Put the entries that were written since under the chain's seal, in a transaction of its own.
 
-    So whoever also locks a backup's record in that transaction does it before.
+    Nobody waits for another here, who might be suspended for hours: whoever has the head looks again when he is done.
     """
+    while BackupLog.objects.filter(number=None).exists() and _seal_some():
+        pass
+
+
+def _seal_some() -> bool:
+    """``False`` while another is at it."""
     with transaction.atomic(using=home_alias()):
         head = _locked_head()
-        entry.number, entry.previous_hash = head.entries, head.hash
-        entry.hash = seal(entry)
-        entry.save(force_insert=True)
-        LogHead.objects.filter(pk=head.pk).update(hash=entry.hash)
+        if head is None:
+            return False
+        entries = list(BackupLog.objects.filter(number=None).order_by("pk")[:BATCH])
+        for entry in entries:
+            head.entries += 1
+            entry.number, entry.previous_hash = head.entries, head.hash
+            head.hash = entry.hash = seal(entry)
+        BackupLog.objects.bulk_update(entries, ["number", "previous_hash", "hash"])
+        head.save()
+    return True
 
 
-def _locked_head() -> LogHead:
-    """Counting first: a transaction that begins by writing waits for its turn, on SQLite, too."""
-    ours = LogHead.objects.filter(pk=LogHead.SINGLETON)
-    if not ours.update(entries=F("entries") + 1):
+def _locked_head() -> LogHead | None:
+    heads = LogHead.objects.filter(pk=LogHead.SINGLETON)
+    if not heads.exists():
         last = BackupLog.objects.exclude(number=None).order_by("-number").first()
-        # Two may find it missing: ``get_or_create`` waits for the other, and the update counts for this one.
         begun = {"entries": last.number, "hash": last.hash} if last else {}
         LogHead.objects.get_or_create(pk=LogHead.SINGLETON, defaults=begun)
-        ours.update(entries=F("entries") + 1)
-    return ours.get()
+    if connections[home_alias()].features.has_select_for_update_skip_locked:
+        return heads.select_for_update(skip_locked=True).first()
+    heads.update(entries=F("entries"))  # SQLite: one writes at a time, and begins by writing
+    return heads.get()
 
 
 def _as_any_database_reads_it(value: Any) -> Any:

@@ -38,5 +38,5 @@ def remove(record: BackupRecord, user: AbstractBaseUser | None, reason: str) -> 
         journal.write(BackupLog.Operation.DELETE, BackupLog.Level.ERROR, record.error_message, record=record, user=user)
         raise NotDeleted(record.error_message, {record.backup_name: str(error)}) from error
     with transaction.atomic(using=home_alias()):
-        record.delete()
         journal.write(BackupLog.Operation.DELETE, BackupLog.Level.SUCCESS, reason, record=record, user=user)
+        record.delete()

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
+from django.db import DatabaseError, transaction
 from django.db.models import Model
 
 from ..engine.errors import Refused
 from ..models import BackupLog, BackupRecord
 from . import chain, origin
+from .connecting import home_alias
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -53,8 +55,16 @@ def write(
         origin=_storable(origin.current()),
         refused=refused,
     )
-    chain.append(entry)
+    entry.save(force_insert=True)
+    transaction.on_commit(_seal, using=home_alias())
     return entry
+
+
+def _seal() -> None:
+    try:
+        chain.catch_up()
+    except DatabaseError as error:  # the entry is there, whoever writes the next one seals it
+        logger.warning("not sealed yet: %s", error)
 
 
 @contextmanager
