@@ -137,8 +137,15 @@ class BackupLog(models.Model):
         ERROR = "ERROR", _("Error")
         SUCCESS = "SUCCESS", _("Success")
 
+    # No constraint in the database: neither may an entry be lost, nor a deletion fail, since both happen at once.
     backup_record = models.ForeignKey(
-        BackupRecord, models.SET_NULL, null=True, blank=True, related_name="logs", verbose_name=_("backup")
+        BackupRecord,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        db_constraint=False,
+        related_name="logs",
+        verbose_name=_("backup"),
     )
     backup_name = models.CharField(_("name of the backup"), max_length=200, blank=True)
     operation = models.CharField(_("operation"), max_length=20, choices=Operation)

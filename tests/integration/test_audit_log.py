@@ -19,7 +19,7 @@ from django.test import RequestFactory
 
 from backup_center.engine.errors import Refused
 from backup_center.models import BackupLog, BackupRecord, LogHead
-from backup_center.services import audit, catalogue, chain, journal, origin
+from backup_center.services import audit, catalogue, chain, deleting, journal, origin
 from tests.integration.killing import Child, kill_at, steps_of, stop_at
 from tests.integration.pages import a_record, browser, person
 
@@ -178,6 +178,23 @@ def test_processes_that_write_at_once_lose_nothing_and_share_no_number(log):
     children = [Child(write_many) for _ in range(3)]
     assert [child.wait() for child in children] == [0, 0, 0]
     assert log.count() == ENTRIES + 75
+    assert findings() == []
+
+
+def test_entries_about_backups_that_are_deleted_at_the_same_time_are_not_lost():
+    records = [a_record(number) for number in range(1, 13)]
+
+    def note() -> None:
+        for record in records:
+            journal.write(BackupLog.Operation.VERIFY, INFO, "whole", record=record)
+
+    def delete() -> None:
+        for record in records:
+            deleting.remove(record, None, "old")
+
+    children = [Child(note), Child(delete), Child(note)]
+    assert [child.wait() for child in children] == [0, 0, 0]
+    assert BackupLog.objects.count() == 36
     assert findings() == []
 
 

@@ -1,5 +1,6 @@
 from typing import Any
 
+import django.db.models.deletion
 import django.utils.timezone
 from django.apps import apps
 from django.db import migrations, models
@@ -89,6 +90,19 @@ class Migration(migrations.Migration):
             model_name="backuplog",
             name="refused",
             field=models.BooleanField(default=False, verbose_name="refused"),
+        ),
+        migrations.AlterField(
+            model_name="backuplog",
+            name="backup_record",
+            field=models.ForeignKey(
+                blank=True,
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="logs",
+                to=f"{LABEL}.backuprecord",
+                verbose_name="backup",
+            ),
         ),
         migrations.AlterField(
             model_name="backuplog",
