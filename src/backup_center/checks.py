@@ -181,7 +181,7 @@ def _access() -> Iterator[checks.CheckMessage]:
         yield checks.Error(
             _("BACKUP_REAUTHENTICATE_SECONDS must be a number of seconds; 0 asks nobody."),
             hint=_("The default is %(seconds)d.") % {"seconds": 300},
-            id="backup_center.E008",
+            id="backup_center.E020",
         )
     functions = {
         "BACKUP_REAUTHENTICATION": access.reauthentication,
@@ -193,7 +193,7 @@ def _access() -> Iterator[checks.CheckMessage]:
                 host_function(name, path)
         except ImproperlyConfigured as error:
             hint = _('Write the dotted path of a function that takes the request: "site.people.check".')
-            yield checks.Error(str(error), hint=hint, id="backup_center.E009")
+            yield checks.Error(str(error), hint=hint, id="backup_center.E021")
 
 
 def _databases() -> Iterator[checks.CheckMessage]:

@@ -178,6 +178,7 @@ def test_processes_that_write_at_once_lose_nothing_and_share_no_number(log):
     children = [Child(write_many) for _ in range(3)]
     assert [child.wait() for child in children] == [0, 0, 0]
     assert log.count() == ENTRIES + 75
+    assert not log.filter(number=None).exists()
     assert findings() == []
 
 

@@ -39,8 +39,17 @@ def catch_up() -> None:
 
     Nobody waits for another here, who might be suspended for hours: whoever has the head looks again when he is done.
     """
-    while BackupLog.objects.filter(number=None).exists() and _seal_some():
-        pass
+    while BackupLog.objects.filter(number=None).exists():
+        _make_head()
+        if not _seal_some():
+            return
+
+
+def _make_head() -> None:
+    if not LogHead.objects.filter(pk=LogHead.SINGLETON).exists():
+        last = BackupLog.objects.exclude(number=None).order_by("-number").first()
+        begun = {"entries": last.number, "hash": last.hash} if last else {}
+        LogHead.objects.get_or_create(pk=LogHead.SINGLETON, defaults=begun)
 
 
 def _seal_some() -> bool:
@@ -61,13 +70,9 @@ def _seal_some() -> bool:
 
 def _locked_head() -> LogHead | None:
     heads = LogHead.objects.filter(pk=LogHead.SINGLETON)
-    if not heads.exists():
-        last = BackupLog.objects.exclude(number=None).order_by("-number").first()
-        begun = {"entries": last.number, "hash": last.hash} if last else {}
-        LogHead.objects.get_or_create(pk=LogHead.SINGLETON, defaults=begun)
     if connections[home_alias()].features.has_select_for_update_skip_locked:
         return heads.select_for_update(skip_locked=True).first()
-    heads.update(entries=F("entries"))  # SQLite: one writes at a time, and begins by writing
+    heads.update(entries=F("entries"))  # SQLite: who begins by writing has his turn, or waits for it
     return heads.get()
 
 

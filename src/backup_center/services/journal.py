@@ -56,7 +56,9 @@ def write(
         refused=refused,
     )
     entry.save(force_insert=True)
-    transaction.on_commit(_seal, using=home_alias())
+    connection = transaction.get_connection(home_alias())
+    if connection.in_atomic_block or connection.get_autocommit():  # else only the host knows when it commits
+        connection.on_commit(_seal)
     return entry
 
 
