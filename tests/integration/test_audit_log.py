@@ -266,11 +266,12 @@ def test_what_a_service_refuses_is_in_the_log(backups, restores, django_user_mod
         lambda: backups.open_archive(failed, wang),
         lambda: backups.delete_backup(a_record(2, pinned=True), wang),
         lambda: restores.restore_from_backup(failed, wang),
+        lambda: backups.delete_old_backups(-1, wang),
     ):
         with pytest.raises(Refused):
             refused()
     written = BackupLog.objects.order_by("number").values_list("operation", "refused", "operated_by_name")
-    assert list(written) == [(name, True, "wang") for name in ("BACKUP", "VERIFY", "DOWNLOAD", "DELETE", "RESTORE")]
+    assert list(written) == [(name, True, "wang") for name in "BACKUP VERIFY DOWNLOAD DELETE RESTORE DELETE".split()]
 
 
 def test_the_command_says_what_is_wrong_and_exits_with_4(log, capfd):
@@ -340,11 +341,11 @@ def test_exports_are_what_the_filters_choose_and_are_logged(log):
 
 
 def test_no_cell_of_a_csv_file_is_a_formula(log):
-    for number, message in enumerate(("=1+1", "+1", "-1", "@x", "\tx", 'a "quote", a comma')):
+    for number, message in enumerate(("=1+1", "+1", "-1", "＠x", "\tx", 'a "quote", a comma')):
         journal.write(BACKUP, INFO, message, details_of=number)
     rows = list(csv.DictReader(io.StringIO(exported(browser(person("export")), "csv").removeprefix("\ufeff"))))
     written = [row["message"] for row in rows[ENTRIES:]]
-    assert written[:6] == ["'=1+1", "'+1", "'-1", "'@x", "'\tx", 'a "quote", a comma']
+    assert written[:6] == ["'=1+1", "'+1", "'-1", "'＠x", "'\tx", 'a "quote", a comma']
     assert written[6] == "The log was exported."
     assert json.loads(rows[ENTRIES]["details"]) == {"details_of": 0}
 

@@ -9,6 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from backup_center.engine.errors import Locked
+from backup_center.models import BackupLog
 from backup_center.services import keyring
 from tests.integration.forging import archive_path
 from tests.integration.pages import ALL, browser, person
@@ -85,6 +86,7 @@ def test_rekey_gives_keys_to_other_recipients_and_touches_nothing_else(
     settings.BACKUP_ENCRYPTION_RECIPIENTS = [keyring.generate(successor)]
     error = refused("rekey")
     assert (error.returncode, "No key was changed" in str(error)) == (Locked.exit_code, True)
+    assert BackupLog.objects.filter(refused=True, message__startswith="No key was changed").count() == 1
 
     settings.BACKUP_ENCRYPTION_IDENTITY_FILE = identity
     assert "1 backups can be opened" in said("rekey", record.backup_name)

@@ -52,7 +52,7 @@ def verify_log(user: AbstractBaseUser | None = None, progress: Progress | None =
     head = LogHead.objects.filter(pk=LogHead.SINGLETON).first() or LogHead()
     findings = [*_broken_links(head, report), *_strangers()]
     noted, unread = _noted(report)
-    findings += _contradictions(noted, head.entries)
+    findings += _contradictions(noted)
     findings = findings[:MOST_FINDINGS]
     message = (
         _("The log was tampered with, or damaged.")
@@ -127,7 +127,9 @@ def _noted(report: Progress) -> tuple[list[Noted], list[str]]:
     return noted, unread
 
 
-def _contradictions(noted: list[Noted], last: int) -> Iterator[str]:
+def _contradictions(noted: list[Noted]) -> Iterator[str]:
+    """With the head of now: a backup may have noted it since we began."""
+    last = LogHead.objects.filter(pk=LogHead.SINGLETON).values_list("entries", flat=True).first() or 0
     numbers = [found.entries for found in noted]
     there: set[tuple[int | None, str]] = set()
     for start in range(0, len(numbers), BATCH):

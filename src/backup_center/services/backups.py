@@ -95,8 +95,8 @@ class BackupService:
         """What is wrong with a backup, one line each; empty if it is whole. ``deep`` re-reads every chunk."""
         with journal.noting_refusals(BackupLog.Operation.VERIFY, record=record, user=user):
             catalogue.restorable(record)
-        signals.pre_verify.send(BackupService, record=record, user=user)
-        findings = _findings(record, deep, progress)
+            signals.pre_verify.send(BackupService, record=record, user=user)
+            findings = _findings(record, deep, progress)
         record.verified_at, record.is_damaged = timezone.now(), bool(findings)
         record.save(update_fields=["verified_at", "is_damaged"])
         level = BackupLog.Level.ERROR if findings else BackupLog.Level.SUCCESS
@@ -159,7 +159,9 @@ class BackupService:
         needed: set[str] = set()  # by those that somebody pinned while this went on
         with hold("cleanup") as lease:
             interrupted.settle(lease)
-            for verdict in (verdict for verdict in cleanup.plan(days) if verdict.delete):
+            with journal.noting_refusals(BackupLog.Operation.DELETE, user=user):
+                plan = cleanup.plan(days)
+            for verdict in (verdict for verdict in plan if verdict.delete):
                 lease.check()
                 record = verdict.record
                 try:

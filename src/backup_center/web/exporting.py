@@ -21,7 +21,8 @@ COLUMNS = (
     "number", "created_at", "operation", "log_level", "refused", "operated_by_name", "operated_by_key", "origin",
     "backup_name", "message", "details", "previous_hash", "hash",
 )  # fmt: skip
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would calculate what begins with one
+# A spreadsheet would calculate what begins with one; an East Asian one also with the wide ones.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 MARK = "\ufeff"  # by which a spreadsheet knows that it is UTF-8
 BATCH = 500
 
