@@ -87,12 +87,14 @@ class RawChunk:
 class Piece:
     """Some rows of one key range, in key order, as JSON. A range comes in as many pieces as it takes, or in none.
 
-    ``digest``: the sum of their digests, where the database has them.
+    ``first`` and ``last``: their keys' ends. ``digest``: the sum of their digests, where the database has them.
     """
 
     range: int
     body: bytes
     rows: int
+    first: list[Any]
+    last: list[Any]
     digest: int | None = None
 
 

@@ -47,23 +47,29 @@ def pieces_statements(table: LiveTable, wanted: Collection[int] | None, last: in
     Some ranges of a table with an index on its key are looked up; otherwise all of its rows are numbered.
     """
     if wanted is not None and table.keyed:
-        order = ", ".join([RANGE, *(quote(name) for name in table.key)])
-        return [_pieces(table, source, order) for source in _looked_up(table, wanted, last)]
+        return [_pieces(table, query) for query in _looked_up(table, wanted, last)]
     chosen = f"NOT {BORDER}"
     if wanted is not None:
         chosen += f" AND {RANGE} = ANY ({_array(wanted)})"
-    return [_pieces(table, f"SELECT * FROM ({_numbered(table, _with_digest(table))}) r WHERE {chosen}", _order(table))]
-
-
-def _pieces(table: LiveTable, source: str, order: str) -> str:
+    rows = _numbered(table, _with_digest(table))
     listed = ", ".join(quote(name) for name in table.names)
-    rows = f"SELECT {RANGE}, {DIGEST}, {listed} FROM ({source}) p ORDER BY {order}"
-    return f"COPY ({rows}) TO STDOUT (FORMAT csv, FORCE_QUOTE ({listed}), ESCAPE '\\', NULL 'null')"
+    return [
+        _pieces(table, f"SELECT {RANGE}, {DIGEST}, {listed} FROM ({rows}) r WHERE {chosen} ORDER BY {_order(table)}")
+    ]
+
+
+def _pieces(table: LiveTable, query: str) -> str:
+    listed = ", ".join(quote(name) for name in table.names)
+    return f"COPY ({query}) TO STDOUT (FORMAT csv, FORCE_QUOTE ({listed}), ESCAPE '\\', NULL 'null')"
 
 
 def _looked_up(table: LiveTable, wanted: Collection[int], last: int) -> Iterator[str]:
-    """The first range, those between two borders, the last: each reads just its rows."""
-    columns = ", ".join(_with_digest(table))
+    """The first range, those between two borders, the last: each reads just its rows.
+
+    Those between are ordered where they are joined: then only the rows of one range at a time are sorted.
+    """
+    columns = ", ".join([f"{row_digest(table)} AS {DIGEST}", *(quote(name) for name in table.names)])
+    order = ", ".join(quote(name) for name in table.key)
     key = f"({', '.join(quote(name) for name in table.key)})"
     ends = [f"c{index}" for index in range(len(table.key))]
     listed = ", ".join(ends)
@@ -71,17 +77,17 @@ def _looked_up(table: LiveTable, wanted: Collection[int], last: int) -> Iterator
     below, above = (f"({', '.join(f'{side}.{end}' for end in ends)})" for side in ("b", "a"))
     if 0 in wanted:
         first = f"{key} <= (SELECT {listed} FROM pg_temp.{BORDERS} ORDER BY {listed} LIMIT 1)" if last else "true"
-        yield f"SELECT {columns}, 0 AS {RANGE} FROM {from_clause(table)} WHERE {first}"
+        yield f"SELECT 0, {columns} FROM {from_clause(table)} WHERE {first} ORDER BY {order}"
     if between := [number for number in wanted if 0 < number < last]:
         yield (
-            f"WITH n AS MATERIALIZED ({numbered}) SELECT r.*, a.n AS {RANGE} FROM n b JOIN n a ON a.n = b.n + 1,"
+            f"WITH n AS MATERIALIZED ({numbered}) SELECT a.n, r.* FROM n b JOIN n a ON a.n = b.n + 1,"
             f" LATERAL (SELECT {columns} FROM {from_clause(table)} WHERE {key} > {below} AND {key} <= {above}) r"
-            f" WHERE a.n = ANY ({_array(between)})"
+            f" WHERE a.n = ANY ({_array(between)}) ORDER BY a.n, {', '.join(f'r.{quote(name)}' for name in table.key)}"
         )
     if last and last in wanted:
         descending = ", ".join(f"{end} DESC" for end in ends)
         border = f"(SELECT {listed} FROM pg_temp.{BORDERS} ORDER BY {descending} LIMIT 1)"
-        yield f"SELECT {columns}, {last} AS {RANGE} FROM {from_clause(table)} WHERE {key} > {border}"
+        yield f"SELECT {last}, {columns} FROM {from_clause(table)} WHERE {key} > {border} ORDER BY {order}"
 
 
 def _array(numbers: Collection[int]) -> str:
@@ -230,15 +236,19 @@ def read_pieces(
     connection: psycopg.Connection, table: LiveTable, wanted: Collection[int] | None, last: int
 ) -> Iterator[Piece]:
     """``BORDERS`` is filled already."""
+    keys = [table.names.index(name) for name in table.key]
     for statement in pieces_statements(table, wanted, last):
         with _copying(connection, statement) as session:
             for lines in _batches(session):
                 for number, own in groupby((line.partition(b",") for line in lines), itemgetter(0)):
                     rows = [rest.partition(b",") for _number, _comma, rest in own]
+                    begin, end = (_key(row[2], keys) for row in (rows[0], rows[-1]))
                     yield Piece(
                         range=int(number),
                         body=to_json([values for _digest, _comma, values in rows]),
                         rows=len(rows),
+                        first=begin,
+                        last=end,
                         digest=sum([int(digest) for digest, _comma, _values in rows]),
                     )
 
