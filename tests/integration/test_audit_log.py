@@ -138,7 +138,9 @@ def test_what_is_written_anew_or_cut_off_with_its_head_is_seen_by_the_manifests(
     """Who may write to the database may forge the whole chain; not what signed manifests noted of it."""
     record = backups.create_backup()
     noted = catalogue.open_sidecar(record, catalogue.get_vault()).manifest.facts["audit"]
-    assert noted == {"entries": ENTRIES, "head": log.get(number=ENTRIES).hash}  # what came after isn't in the snapshot
+    hashes = [entry.hash for entry in log]
+    # What came after isn't in the snapshot.
+    assert noted == {"log": hashes[0], "entries": ENTRIES, "head": hashes[ENTRIES - 1]}
     assert audit.verify_log().manifests == 1
     with transaction.atomic():
         log.filter(number__gt=4).delete()
@@ -151,6 +153,20 @@ def test_what_is_written_anew_or_cut_off_with_its_head_is_seen_by_the_manifests(
         reseal(2, last)
         LogHead.objects.update(hash=log.get(number=last).hash)
         assert findings() == [f"Entry number 6 is not the one that {record} noted: the log was written anew."]
+        transaction.set_rollback(True)
+    with transaction.atomic():  # who deletes the record as well
+        BackupRecord.objects.all().delete()
+        log.filter(number__gt=4).delete()
+        LogHead.objects.update(entries=4, hash=log.get(number=4).hash)
+        assert findings() == [f"The end was cut off: {record} noted 6 entries, the log ends with 4."]
+        transaction.set_rollback(True)
+    with transaction.atomic():  # a new machine, on which the vault is found
+        log.delete()
+        LogHead.objects.all().delete()
+        journal.write(BACKUP, INFO, "the first entry of another log")
+        verdict = audit.verify_log()
+        assert (verdict.findings, verdict.manifests) == ((), 0)
+        assert "It noted another log" in verdict.unread[0]
         transaction.set_rollback(True)
     (small_zoo.vault / f"{record}.manifest.json").write_text("forged")
     verdict = audit.verify_log()
@@ -271,7 +287,9 @@ def test_what_a_service_refuses_is_in_the_log(backups, restores, django_user_mod
         with pytest.raises(Refused):
             refused()
     written = BackupLog.objects.order_by("number").values_list("operation", "refused", "operated_by_name")
-    assert list(written) == [(name, True, "wang") for name in "BACKUP VERIFY DOWNLOAD DELETE RESTORE DELETE".split()]
+    assert list(written) == [
+        (name, True, "wang") for name in ["BACKUP", "VERIFY", "DOWNLOAD", "DELETE", "RESTORE", "DELETE"]
+    ]
 
 
 def test_the_command_says_what_is_wrong_and_exits_with_4(log, capfd):

@@ -10,6 +10,7 @@ from django.db.models import Subquery
 from django.utils.translation import gettext as _
 
 from ..engine.errors import BackupCenterError
+from ..engine.sidecar import SIDECAR_SUFFIX
 from ..models import BackupLog, BackupRecord, LogHead
 from . import catalogue, chain, journal
 
@@ -110,20 +111,31 @@ def _strangers() -> Iterator[str]:
 
 
 def _noted(report: Progress) -> tuple[list[Noted], list[str]]:
-    """From the signed sidecars of all good backups. Those of before the chain noted nothing."""
+    """From all signed sidecars, also where the record is gone: who cuts off the log may delete records, too.
+
+    Those of before the chain noted nothing.
+    """
     noted, unread = [], []
     vault = catalogue.get_vault()
-    records = BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS).defer("contents").order_by("sequence")
-    total = records.count()
-    for done, record in enumerate(records.iterator(chunk_size=BATCH), 1):
+    good = BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS).values_list("backup_name", flat=True)
+    names = {name + SIDECAR_SUFFIX for name in good}
+    names |= {name for name in vault.names() if name.endswith(SIDECAR_SUFFIX)}
+    ours = set(BackupLog.objects.filter(number=1).values_list("hash", flat=True))
+    for done, name in enumerate(sorted(names), 1):
+        backup = name.removesuffix(SIDECAR_SUFFIX)
         try:
-            facts = catalogue.open_sidecar(record, vault).manifest.facts.get("audit")
+            facts = catalogue.read_sidecar(name, vault).manifest.facts.get("audit")
         except BackupCenterError as error:
-            unread.append(f"{record.backup_name}: {error}")
+            unread.append(f"{backup}: {error}")
             continue
         if facts and facts["entries"]:
-            noted.append(Noted(backup=record.backup_name, entries=facts["entries"], head=facts["head"]))
-        report(_("Manifests"), done, total)
+            if ours and facts["log"] not in ours:
+                unread.append(
+                    f"{backup}: " + _("It noted another log, such as that of an installation before this one.")
+                )
+            else:
+                noted.append(Noted(backup=backup, entries=facts["entries"], head=facts["head"]))
+        report(_("Manifests"), done, len(names))
     return noted, unread
 
 

@@ -131,21 +131,24 @@ def refresh(record: BackupRecord) -> None:
 
 
 def open_sidecar(record: BackupRecord, vault: Vault) -> Sidecar:
-    """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``UnknownFormat`` or ``Locked``.
+    """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``UnknownFormat`` or ``Locked``."""
+    sidecar = read_sidecar(record.backup_name + SIDECAR_SUFFIX, vault)
+    _require_own(record, sidecar.manifest.id, sidecar.manifest.name)
+    return sidecar
+
+
+def read_sidecar(name: str, vault: Vault) -> Sidecar:
+    """A file of the vault, whatever record it belongs to.
 
     That of an encrypted backup is read from where it is kept in clear, if it is the same; else with the server's key.
     """
-    name = record.backup_name + SIDECAR_SUFFIX
     data, trusted = _read_sidecar(name, vault), get_settings().signing_keys
-    if not record.is_encrypted:
-        return _own(record, sidecars.open_sidecar(data, trusted, name, _unlocking(vault)))
-    clear = sidecars.open_clear(data, trusted, name)
     kept = keys.kept_manifests()
     if kept.exists(name):
         found = sidecars.open_sidecar(_read_sidecar(name, kept), trusted, name)
-        if sidecars.clear_part(found) == clear:
-            return _own(record, found)
-    return _own(record, sidecars.open_sidecar(data, trusted, name, _unlocking(vault)))
+        if sidecars.clear_part(found) == sidecars.open_clear(data, trusted, name):
+            return found
+    return sidecars.open_sidecar(data, trusted, name, _unlocking(vault))
 
 
 def open_clear(record: BackupRecord, vault: Vault) -> Clear:
@@ -164,11 +167,6 @@ def _read_sidecar(name: str, vault: Vault) -> bytes:
     if vault.size(name) > SIDECAR_LIMIT:
         raise Damaged(_("%(name)s is larger than any sidecar can be.") % {"name": name})
     return vault.read(name, 0, SIDECAR_LIMIT)
-
-
-def _own(record: BackupRecord, sidecar: Sidecar) -> Sidecar:
-    _require_own(record, sidecar.manifest.id, sidecar.manifest.name)
-    return sidecar
 
 
 def _require_own(record: BackupRecord, backup_id: str, name: str) -> None:

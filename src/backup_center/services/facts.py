@@ -11,7 +11,7 @@ from django.apps import apps
 
 from .. import __version__
 from ..engine.dialects.base import Connection
-from ..models import LogHead
+from ..models import BackupLog, LogHead
 from ..registry import MIGRATIONS_TABLE
 from .connecting import home_alias
 
@@ -35,15 +35,19 @@ def collect(connection: Connection, alias: str) -> dict[str, Any]:
 
 
 def _audit(home: Connection | None) -> dict[str, Any]:
-    """The log's head: a log that is cut off or written anew later won't match it.
+    """The log's head: a log that is cut off or written anew later won't match it. ``log``, the hash of its first entry,
+    tells it from another installation's.
 
     Seen inside the snapshot where our tables are in it: while a restore writes, SQLite may let nobody else read.
     """
     if home is None:
-        rows = list(LogHead.objects.filter(pk=LogHead.SINGLETON).values_list("entries", "hash"))
+        heads = list(LogHead.objects.filter(pk=LogHead.SINGLETON).values_list("entries", "hash"))
+        firsts = list(BackupLog.objects.filter(number=1).values_list("hash"))
     else:
-        rows = home.query(f'SELECT entries, hash FROM "{LogHead._meta.db_table}"')  # noqa: S608
-    return {"entries": int(rows[0][0]), "head": rows[0][1]} if rows else {"entries": 0, "head": ""}
+        heads = home.query(f'SELECT entries, hash FROM "{LogHead._meta.db_table}"')  # noqa: S608
+        firsts = home.query(f'SELECT hash FROM "{BackupLog._meta.db_table}" WHERE number = 1')  # noqa: S608
+    entries, head = heads[0] if heads else (0, "")
+    return {"log": firsts[0][0] if firsts else "", "entries": int(entries), "head": head}
 
 
 def content_types(connection: Connection, tables: set[str]) -> list[tuple[Any, ...]]:
