@@ -227,7 +227,7 @@ def lock_path(database: Path) -> Path:
 
 
 def _busy(operation: str, holder: str) -> str:
-    names = {"backup": _("backup"), "restore": _("restore"), "cleanup": _("cleanup")}
+    names = {"backup": _("backup"), "restore": _("restore"), "cleanup": _("cleanup"), "keys": _("keys")}
     facts = {"operation": names.get(operation, "?"), "holder": holder.rpartition(":")[0] or "?"}
     return _("Another operation is running (%(operation)s by %(holder)s). Try again when it is done.") % facts
 

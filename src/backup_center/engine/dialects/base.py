@@ -203,7 +203,9 @@ class Connection(ABC):
         """
 
     @abstractmethod
-    def range_digests(self, table: LiveTable, borders: Iterable[Sequence[Any]]) -> dict[int, tuple[int, int]]:
+    def range_digests(
+        self, table: LiveTable, borders: Iterable[Sequence[Any]], wanted: Collection[int] | None = None
+    ) -> dict[int, tuple[int, int]]:
         """As ``digest``, for each of these ranges that has rows; only asked where ``digest`` answers."""
 
     @abstractmethod
