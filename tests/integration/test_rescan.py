@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from backup_center.engine.errors import BadSignature, Damaged
+from backup_center.engine.errors import BadSignature, Damaged, Locked
 from backup_center.models import BackupLog, BackupRecord, Installation
+from backup_center.services import keyring
 from backup_center.services.rescan import rescan
 from tests.integration.forging import archive_path, flip, forge, sidecar_path
 from tests.zoo.models import Animal
@@ -89,6 +91,32 @@ def test_looking_adds_nothing_and_looking_twice_adds_nothing_more(small_zoo, bac
     call_command("rescan_vaults", json=True)
     again = rescan()
     assert (again.added, again.known, again.findings, again.adopted) == ((), 1, (), None)
+
+
+def test_encrypted_backups_are_found_without_the_key_and_told_of_with_it(
+    small_zoo, backups, restores, settings, tmp_path, lose_the_database
+):
+    settings.BACKUP_ENCRYPTION = True
+    settings.BACKUP_ENCRYPTION_RECIPIENTS = [keyring.generate(tmp_path / "identity.txt")]
+    settings.BACKUP_MANIFESTS_DIR = tmp_path / "manifests"
+    before, rows = told(backups.create_backup(description="sealed")), small_zoo.rows()
+    shutil.rmtree(tmp_path / "manifests")  # it was beside the database
+    small_zoo.spoil()
+    lose_the_database()
+
+    report = rescan()
+
+    [record] = report.added
+    assert kinds(report) == [("locked", record.backup_name)]
+    assert (record.data_types, record.contents, record.description) == ([], {}, "")
+    with pytest.raises(Locked):
+        restores.restore_from_backup(record)
+    settings.BACKUP_ENCRYPTION_IDENTITY_FILE = tmp_path / "identity.txt"
+    assert not rescan().findings
+    record.refresh_from_db()
+    assert {**told(record), "created_at": None} == {**before, "created_at": None}
+    restores.restore_from_backup(record, safety_backup=False)
+    assert small_zoo.rows() == rows
 
 
 def test_another_projects_backups_are_known_restorable_and_never_parents(small_zoo, backups, restores):

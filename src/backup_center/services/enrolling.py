@@ -25,6 +25,8 @@ from .lease import Lease
 
 MOST_NEEDED = 1000  # archives; a backup of ours needs 32 at most
 NAME = re.compile(r"\w[\w-]*", re.ASCII)  # of files, too: nothing that a shell, a header or a path could take for more
+# Of an encrypted backup, only who has the key knows these.
+SEALED = ("data_types", "database", "table_count", "row_count", "contents", *facts.RECORD)
 LONGEST = 200  # characters of what a stranger wrote, in a message
 UNCHECKED = {"created_by", "parent", "data_types", "needs", "contents", "progress"}
 
@@ -95,6 +97,13 @@ def enrol(found: Iterable[Enrolment], lease: Lease) -> list[BackupRecord]:
         record.created_at = taken
         saved.append(record)
     return saved
+
+
+def complete(record: BackupRecord, found: BackupRecord) -> None:
+    """A record of what could not be opened when it was found: now the sidecar tells the rest."""
+    for name in SEALED:
+        setattr(record, name, getattr(found, name))
+    record.save(update_fields=SEALED)
 
 
 def _remember(record: BackupRecord, manifest: Manifest) -> None:

@@ -72,7 +72,10 @@ def rescan(user: AbstractBaseUser | None = None, *, dry_run: bool = False) -> Re
 
 
 class _Look:
-    """What there is, before anything is written: whole backups that are ``new``, and findings."""
+    """What there is, before anything is written: whole backups that are ``new``, and findings.
+
+    ``opened``: known ones that were found without their key, and what their sidecars tell with it.
+    """
 
     def __init__(self, vault: Vault) -> None:
         self.vault = vault
@@ -80,6 +83,7 @@ class _Look:
         self.known = {record.backup_id: record for record in BackupRecord.objects.defer("contents", "progress")}
         self.by_name = {record.backup_name: record for record in self.known.values()}
         self.new: list[Enrolment] = []
+        self.opened: list[tuple[BackupRecord, BackupRecord]] = []
         self.findings: list[Finding] = []
         self.recognised = 0
         for name in self.names:
@@ -97,7 +101,7 @@ class _Look:
                 enrolment = enrolling.enrolment(found)
             except (Locked, Unsupported) as error:
                 enrolment = enrolling.enrolment(catalogue.read_clear(name, self.vault))
-                advice = _("Give this server the key (docs/encryption.md) before you restore it.")
+                advice = _("Give this server the key (docs/encryption.md), and run rescan_vaults again.")
                 yield Finding(name=stem, kind=LOCKED, message=str(error), advice=advice)
         except BackupCenterError as error:
             yield _unreadable(name, error)
@@ -108,6 +112,8 @@ class _Look:
             yield Finding(name=name, kind=DAMAGED, message=message, advice=_("Give its files their own name again."))
         elif record.backup_id in self.known:
             self.recognised += 1
+            if not self.known[record.backup_id].table_count and record.table_count:
+                self.opened.append((self.known[record.backup_id], record))
             yield from _compared(self.known[record.backup_id], record)
         elif known is not None:
             message = _("Another backup is known here under this name.")
@@ -147,6 +153,8 @@ class _Look:
 def _enrolled(look: _Look, lease: Lease) -> Report:
     adopted = _adopted(look.new, lease)
     added = enrolling.enrol(look.new, lease)
+    for record, found in look.opened:
+        enrolling.complete(record, found)
     foreign = _("It is another project's: it can be restored, and nothing is ever borrowed from it.")
     findings = [
         *look.findings,
