@@ -46,6 +46,21 @@ def test_keys_and_manifests_beside_the_backups_are_reported(settings, tmp_path):
     assert "chmod 600" in found("W008").hint
 
 
+def test_short_signing_keys_are_counted_and_never_shown(settings):
+    settings.BACKUP_SIGNING_KEYS = ["much too short", "x" * 32]
+
+    assert "1 secrets" in found("W009").msg
+    assert "much too short" not in str(found("W009"))
+
+
+def test_remote_vaults_want_signing_keys_of_their_own(settings):
+    settings.BACKUP_VAULTS = ["local", "offsite"]
+    assert "SECRET_KEY signs them" in found("W010").msg
+
+    settings.BACKUP_SIGNING_KEYS = ["x" * 32]
+    assert check_settings() == []
+
+
 @pytest.mark.parametrize("days", [-1, "30", None, 1.5, True])
 @pytest.mark.parametrize(("name", "default"), [("BACKUP_RETENTION_DAYS", 30), ("BACKUP_SAFETY_RETENTION_DAYS", 7)])
 def test_retention_is_a_number_of_days(settings, name, default, days):

@@ -23,6 +23,9 @@ MOST_PACKED = 1032  # no deflated byte stands for more; what claims to is made t
 CHUNK_MEMBERS = {item.name for item in fields(Chunk)}
 LINE_BEGINS, LAST_MEMBER = b'{"upto":', b'"stored_sha256":'
 MARK, MARKED = b'{"":0}', {"": 0}  # what stands for a line that was cut out
+# Without a signature anybody may have made it up: 64 MiB describe a hundred million rows, and JSON can take twenty
+# times its size in memory.
+STRANGERS_LIMIT, STRANGERS_PARTS = 64 * 1024 * 1024, 1_000_000
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
 
 
@@ -137,6 +140,16 @@ def parsed(body: memoryview) -> Any:
     if next(numbered) != len(lines):
         raise ValueError(_("its chunks are not in their tables"))
     return found
+
+
+def parsed_of_strangers(body: memoryview) -> Any:
+    """The same for what nobody signed: what is made to fill the memory is not read. Raises ``ValueError``."""
+    if len(body) > STRANGERS_LIMIT:
+        raise ValueError(_("without a signature, it may have %(limit)d bytes") % {"limit": STRANGERS_LIMIT})
+    rest, _lines = _cut_out(bytes(body))
+    if sum(map(rest.count, ",[{")) > STRANGERS_PARTS:
+        raise ValueError(_("it has too many parts"))
+    return parsed(body)
 
 
 def _cut_out(body: bytes) -> tuple[str, list[bytes]]:

@@ -16,7 +16,7 @@ from ..conf import get_settings
 from ..engine import sidecar as sidecars
 from ..engine.codecs import CODECS
 from ..engine.encryption import KEY_SUFFIX, ArchiveKey
-from ..engine.errors import BackupCenterError, Damaged, NotFound, Refused
+from ..engine.errors import BackupCenterError, Damaged, Locked, NotFound, Refused
 from ..engine.manifest import Manifest, Table
 from ..engine.packing import SEALED_SUFFIX, Open, Packing, Sealed
 from ..engine.sidecar import SIDECAR_LIMIT, SIDECAR_SUFFIX, Clear, Sidecar
@@ -130,30 +130,44 @@ def refresh(record: BackupRecord) -> None:
         raise NotFound(_("There is no backup %(name)s. list_backups shows all.") % facts) from error
 
 
-def open_sidecar(record: BackupRecord, vault: Vault) -> Sidecar:
+def open_sidecar(record: BackupRecord, vault: Vault, *, unsigned: bool = False) -> Sidecar:
     """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``UnknownFormat`` or ``Locked``.
+
+    ``unsigned``: somebody said that a signature which is missing or not of our keys does not matter.
+    """
+    sidecar = read_sidecar(record.backup_name + SIDECAR_SUFFIX, vault, unsigned=unsigned)
+    _require_own(record, sidecar.manifest.id, sidecar.manifest.name)
+    return sidecar
+
+
+def read_sidecar(name: str, vault: Vault, *, unsigned: bool = False) -> Sidecar:
+    """A file of the vault, whatever record it belongs to.
 
     That of an encrypted backup is read from where it is kept in clear, if it is the same; else with the server's key.
     """
-    name = record.backup_name + SIDECAR_SUFFIX
     data, trusted = _read_sidecar(name, vault), get_settings().signing_keys
-    if not record.is_encrypted:
-        return _own(record, sidecars.open_sidecar(data, trusted, name, _unlocking(vault)))
-    clear = sidecars.open_clear(data, trusted, name)
+    try:
+        return sidecars.open_sidecar(data, trusted, name, unsigned=unsigned)
+    except Locked:
+        pass
     kept = keys.kept_manifests()
     if kept.exists(name):
         found = sidecars.open_sidecar(_read_sidecar(name, kept), trusted, name)
-        if sidecars.clear_part(found) == clear:
-            return _own(record, found)
-    return _own(record, sidecars.open_sidecar(data, trusted, name, _unlocking(vault)))
+        if sidecars.clear_part(found) == sidecars.open_clear(data, trusted, name, unsigned=unsigned):
+            return found
+    return sidecars.open_sidecar(data, trusted, name, _unlocking(vault), unsigned=unsigned)
 
 
 def open_clear(record: BackupRecord, vault: Vault) -> Clear:
     """What can be told of a backup without a key. Raises as ``open_sidecar``."""
-    name = record.backup_name + SIDECAR_SUFFIX
-    clear = sidecars.open_clear(_read_sidecar(name, vault), get_settings().signing_keys, name)
+    clear = read_clear(record.backup_name + SIDECAR_SUFFIX, vault)
     _require_own(record, clear.id, clear.name)
     return clear
+
+
+def read_clear(name: str, vault: Vault, *, unsigned: bool = False) -> Clear:
+    """The clear part of a file of the vault, whatever record it belongs to."""
+    return sidecars.open_clear(_read_sidecar(name, vault), get_settings().signing_keys, name, unsigned=unsigned)
 
 
 def _unlocking(vault: Vault) -> Callable[[Clear], ArchiveKey]:
@@ -164,11 +178,6 @@ def _read_sidecar(name: str, vault: Vault) -> bytes:
     if vault.size(name) > SIDECAR_LIMIT:
         raise Damaged(_("%(name)s is larger than any sidecar can be.") % {"name": name})
     return vault.read(name, 0, SIDECAR_LIMIT)
-
-
-def _own(record: BackupRecord, sidecar: Sidecar) -> Sidecar:
-    _require_own(record, sidecar.manifest.id, sidecar.manifest.name)
-    return sidecar
 
 
 def _require_own(record: BackupRecord, backup_id: str, name: str) -> None:

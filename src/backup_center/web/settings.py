@@ -76,7 +76,14 @@ def _settings() -> Iterator[Setting]:
         "BACKUP_DATA_TYPES": (_("see below"), _("Which models belong together.")),
         "BACKUP_EXCLUDE": (", ".join(ours.exclude) or "–", _("Models that are left out.")),
         "BACKUP_BASE_TEMPLATE": (base_template(), _("The template around these pages.")),
-        "SECRET_KEY": (MASK, _("Signs every backup. Old keys belong into SECRET_KEY_FALLBACKS.")),
+        "BACKUP_SIGNING_KEYS": (
+            MASK if ours.own_signing_keys else "–",
+            _("The first one signs every backup, all of them are accepted."),
+        ),
+        "SECRET_KEY": (
+            MASK,
+            _("Signs every backup where BACKUP_SIGNING_KEYS is empty. Old keys belong into SECRET_KEY_FALLBACKS."),
+        ),
     }
     for name, (value, meaning) in known.items():
         yield Setting(name=name, value=value, given=_is_given(name), meaning=meaning)
