@@ -29,6 +29,8 @@ class BackupRecord(models.Model):
         COMMAND = "command", _("By a command")
         SCHEDULE = "schedule", _("By the schedule")
         SAFETY = "safety", _("Before a restore")
+        FOUND = "found", _("Found in a vault")
+        IMPORT = "import", _("Imported from a file")
 
     backup_name = models.CharField(_("name"), max_length=200, unique=True)
     backup_type = models.CharField(_("type"), max_length=20, choices=Type, default=Type.FULL)
@@ -60,7 +62,7 @@ class BackupRecord(models.Model):
 
     backup_id = models.UUIDField(_("backup id"), default=uuid.uuid4, unique=True, editable=False)
     project_id = models.UUIDField(_("project id"), editable=False)
-    sequence = models.BigIntegerField(_("sequence"), unique=True, editable=False)
+    sequence = models.BigIntegerField(_("sequence"), editable=False)
     parent = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="children", verbose_name=_("parent")
     )
@@ -90,8 +92,13 @@ class BackupRecord(models.Model):
             ("download_backuprecord", _("Can download backups")),
             ("restore_backuprecord", _("Can restore backups")),
             ("browse_backuprecord", _("Can browse the rows in backups")),
+            ("import_backuprecord", _("Can import backups from files")),
         ]
         indexes: ClassVar = [models.Index(fields=["created_at"], name="backuprecord_created")]
+        # Each project counts its own; a foreign backup may have any of our numbers.
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project_id", "sequence"], name="backuprecord_project_sequence")
+        ]
 
     def __str__(self) -> str:
         return self.backup_name
@@ -123,6 +130,8 @@ class BackupLog(models.Model):
         DELETE = "DELETE", _("Deletion")
         DOWNLOAD = "DOWNLOAD", _("Download")
         BROWSE = "BROWSE", _("Look at rows")
+        RESCAN = "RESCAN", _("Rescan")
+        IMPORT = "IMPORT", _("Import")
 
     class Level(models.TextChoices):
         INFO = "INFO", _("Information")

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
-from backup_center.models import BackupRecord
+from backup_center.models import BackupRecord, Installation
 
 ALL = ("view", "add", "change", "delete", "verify", "download", "restore", "browse")
 
@@ -44,7 +44,7 @@ def a_record(number: int, *, hours: float = 1, **facts: Any) -> BackupRecord:
         "contents": {"zoo.animal": {"type": "ZOO", "rows": 10 * number, "size": 900, "stored": 300}},
         "backup_start_time": moment,
         "backup_end_time": moment + timedelta(seconds=3),
-        "project_id": uuid.uuid4(),
+        "project_id": Installation.objects.get_or_create(pk=Installation.SINGLETON)[0].project_id,
         "sequence": number,
         "trigger": "command",
         "is_automatic": True,

@@ -49,6 +49,10 @@ class Vault(Protocol):
         """All whole files, sorted."""
         ...
 
+    def partial_names(self) -> list[str]:
+        """All that is being written, or never was completed; none where such files are never visible."""
+        ...
+
 
 class LocalVault:
     """A folder on this machine: files are 0600 and folders 0700."""
@@ -124,10 +128,16 @@ class LocalVault:
 
     def names(self) -> list[str]:
         """All whole files, sorted."""
+        return [name for name in self._all_names() if not name.endswith(PARTIAL)]
+
+    def partial_names(self) -> list[str]:
+        return [name for name in self._all_names() if name.endswith(PARTIAL)]
+
+    def _all_names(self) -> list[str]:
         if not self.folder.exists():
             return []
         with self._failing_clearly(str(self.folder)):
-            return sorted(p.name for p in self.folder.iterdir() if p.is_file() and not p.name.endswith(PARTIAL))
+            return sorted(path.name for path in self.folder.iterdir() if path.is_file())
 
     def path(self, name: str) -> Path:
         if not name or name in {".", ".."} or "/" in name or "\\" in name or "\0" in name:

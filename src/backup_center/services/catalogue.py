@@ -89,6 +89,12 @@ def begin(
 
 def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     """The record of a committed backup, from its sidecar."""
+    describe(record, sidecar)
+    record.save(update_fields=FINISHED_FIELDS)
+
+
+def describe(record: BackupRecord, sidecar: Sidecar) -> None:
+    """What a sidecar says of a committed backup; nothing is saved."""
     record.status = BackupRecord.Status.SUCCESS
     record.file_path = sidecar.manifest.archive_name
     record.file_size = sidecar.size
@@ -98,9 +104,8 @@ def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     record.table_count = len(sidecar.manifest.tables)
     record.row_count = sidecar.manifest.rows
     record.contents = {table.label: _content(table, sidecar.manifest.id) for table in sidecar.manifest.tables}
-    record.backup_end_time = _as_stored(datetime.fromisoformat(sidecar.manifest.finished_at))
+    record.backup_end_time = moment_of(sidecar.manifest.finished_at)
     record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
-    record.save(update_fields=FINISHED_FIELDS)
 
 
 def _content(table: Table, own: str) -> dict[str, Any]:
@@ -258,8 +263,9 @@ def remove_files(record: BackupRecord, vault: Vault) -> None:
     keys.kept_manifests().delete(record.backup_name + SIDECAR_SUFFIX)
 
 
-def _as_stored(moment: datetime) -> datetime:
-    """Without USE_TZ, a project's times are naive, in its own time zone."""
+def moment_of(text: str) -> datetime:
+    """As it is stored: without USE_TZ, a project's times are naive, in its own time zone."""
+    moment = datetime.fromisoformat(text)
     naive = timezone.is_naive(timezone.now())
     return timezone.make_naive(moment, timezone.get_default_timezone()) if naive else moment
 

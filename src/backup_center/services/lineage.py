@@ -72,9 +72,12 @@ def missing_lenders(record: BackupRecord) -> list[str]:
 
 
 def _good(record: BackupRecord) -> list[BackupRecord]:
+    """This project's, the newest first; another's comes last, to be named as the reason."""
     found = BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS, database=record.database)
     found = found.exclude(trigger=BackupRecord.Trigger.SAFETY).filter(sequence__lt=record.sequence)
-    return list(found.defer("contents", "progress")[:100])
+    ours = {"project_id": record.project_id}
+    found = found.defer("contents", "progress")
+    return [*found.filter(**ours)[:100], *found.exclude(**ours)[:1]]
 
 
 def _why_not(candidate: BackupRecord) -> str:

@@ -26,7 +26,12 @@ class Running:
     seconds: float
 
     def __str__(self) -> str:
-        names = {"backup": _("A backup is running"), "restore": _("A restore is running")}
+        names = {
+            "backup": _("A backup is running"),
+            "restore": _("A restore is running"),
+            "rescan": _("A rescan is running"),
+            "import": _("An import is running"),
+        }
         return names.get(self.operation, _("A cleanup is running"))
 
     @property
