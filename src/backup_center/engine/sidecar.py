@@ -82,9 +82,19 @@ Unlock = Callable[[Clear], ArchiveKey]
 
 def sign(pieces: Sequence[bytes], size: int, sha256: str, needs: Sequence[str], key: bytes) -> Iterator[bytes]:
     """The sidecar, in pieces: line 1 the facts and the manifest, line 2 the HMAC-SHA-256 of line 1."""
+    yield from _signed(_line(pieces, size, sha256, needs), key)
+
+
+def unsigned(pieces: Sequence[bytes], size: int, sha256: str, needs: Sequence[str]) -> Iterator[bytes]:
+    """The same for what came without one: whoever accepts it must say so each time, so it is never signed."""
+    yield from _line(pieces, size, sha256, needs)
+    yield b"\n" + b"0" * (SIGNATURE_LENGTH - 1) + b"\n"
+
+
+def _line(pieces: Sequence[bytes], size: int, sha256: str, needs: Sequence[str]) -> tuple[bytes, ...]:
     facts = {"archive": {"size": size, "sha256": sha256}, "needs": list(needs)}
     facts["manifest_sha256"] = manifest.sha256_of(pieces)
-    yield from _signed((orjson.dumps(facts)[:-1] + b',"manifest":', *pieces, b"}"), key)
+    return (orjson.dumps(facts)[:-1] + b',"manifest":', *pieces, b"}")
 
 
 def sign_sealed(

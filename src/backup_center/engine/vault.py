@@ -96,6 +96,19 @@ class LocalVault:
             partial.rename(path)
             self._sync_folder()
 
+    @contextmanager
+    def scratch(self, name: str) -> Iterator[BinaryIO]:
+        """A file to write and read that never gets its name, and is gone when the block ends."""
+        partial = self.path(name + PARTIAL)
+        with self._failing_clearly(name):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with self._failing_clearly(name), os.fdopen(descriptor, "w+b", BUFFER) as stream:
+                yield stream
+        finally:
+            partial.unlink(missing_ok=True)
+
     def open(self, name: str) -> BinaryIO:
         path = self.path(name)
         if path.exists() and not path.is_file():

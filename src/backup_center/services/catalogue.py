@@ -160,7 +160,7 @@ def read_sidecar(name: str, vault: Vault, *, unsigned: bool = False) -> Sidecar:
         found = sidecars.open_sidecar(_read_sidecar(name, kept), trusted, name)
         if sidecars.clear_part(found) == sidecars.open_clear(data, trusted, name, unsigned=unsigned):
             return found
-    return sidecars.open_sidecar(data, trusted, name, _unlocking(vault), unsigned=unsigned)
+    return sidecars.open_sidecar(data, trusted, name, unlocking(vault), unsigned=unsigned)
 
 
 def open_clear(record: BackupRecord, vault: Vault) -> Clear:
@@ -175,7 +175,7 @@ def read_clear(name: str, vault: Vault, *, unsigned: bool = False) -> Clear:
     return sidecars.open_clear(_read_sidecar(name, vault), get_settings().signing_keys, name, unsigned=unsigned)
 
 
-def _unlocking(vault: Vault) -> Callable[[Clear], ArchiveKey]:
+def unlocking(vault: Vault) -> Callable[[Clear], ArchiveKey]:
     return lambda clear: keys.unlocking(vault)(clear.name, clear.keys[clear.id])
 
 

@@ -17,7 +17,8 @@ from ..models import BackupRecord
 from . import catalogue
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,149}")
-HIGHEST_SEQUENCE = 2**62  # there must be numbers left for new backups
+# There must be numbers left for new backups, and those must be right, too.
+HIGHEST_SEQUENCE, HIGHEST_UNSIGNED = 2**62, 2**40
 MOST_NEEDED = 1000
 LONGEST = 100  # characters of a name
 
@@ -54,8 +55,8 @@ def require_sane(entry: Entry, name: str) -> None:
     try:
         _check(entry, name)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        text = _("%(name)s is not readable: %(error)s.")
-        raise Damaged(text % {"name": name + SIDECAR_SUFFIX, "error": error}) from error
+        shown = name + SIDECAR_SUFFIX if NAME.fullmatch(name) else repr(name)[:LONGEST]
+        raise Damaged(_("%(name)s is not readable: %(error)s.") % {"name": shown, "error": error}) from error
 
 
 def _check(entry: Entry, name: str) -> None:
@@ -64,12 +65,13 @@ def _check(entry: Entry, name: str) -> None:
         raise ValueError(_("it belongs to the backup %(name)s") % {"name": repr(found.name)[:80]})
     ids = [found.id, found.project, *found.needs, *([] if found.parent is None else [found.parent])]
     moments = [catalogue.moment_of(text) for text in (found.started_at, found.finished_at)]
+    highest = HIGHEST_SEQUENCE if entry.signed else HIGHEST_UNSIGNED
     sane = {
         "name": NAME.fullmatch(name) is not None,
         "id": all(str(UUID(text)) == text for text in ids) and found.id in found.needs,
         "needs": len(found.needs) <= MOST_NEEDED,
         "type": found.type in BackupRecord.Type.values,
-        "sequence": type(found.sequence) is int and 0 < found.sequence <= HIGHEST_SEQUENCE,
+        "sequence": type(found.sequence) is int and 0 < found.sequence <= highest,
         "started_at": moments[0] <= moments[1],
         "archive": type(entry.size) is int
         and entry.size > 0

@@ -28,7 +28,7 @@ from .forms import data_type_choices
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
-ACTIONS = ("view", "add", "change", "delete", "verify", "download", "restore", "browse")
+ACTIONS = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import")
 
 
 def permission(action: str) -> str:
@@ -47,7 +47,7 @@ class StaffView(View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
-            return _to_login(request)
+            return to_login(request)
         if not self.is_allowed(self.action):
             return self.refuse(self.action)
         try:
@@ -107,7 +107,7 @@ def is_live(request: HttpRequest) -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def _to_login(request: HttpRequest) -> HttpResponse:
+def to_login(request: HttpRequest) -> HttpResponse:
     try:
         login = resolve_url("admin:login")
     except NoReverseMatch:  # a host without the admin
