@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from backup_center.engine import backup, verify
 from backup_center.engine.backup import BackupRequest
 from backup_center.engine.dialects.base import TableSpec
 from backup_center.engine.dialects.sqlite.connection import SqliteConnection
-from backup_center.engine.packing import Open
+from backup_center.engine.encryption import KEY_SUFFIX, ArchiveKey, Identities, Recipients, new_identity, public_of
+from backup_center.engine.packing import Open, Sealed
 from backup_center.engine.restore import RestoreRequest, apply
 from backup_center.engine.selection import Selection
 from backup_center.engine.sidecar import Sidecar
@@ -21,6 +23,7 @@ from backup_center.engine.sources import Source
 from backup_center.engine.vault import LocalVault
 
 KEY = b"a key only for these tests"
+IDENTITY = new_identity()  # of the operator who can open what is sealed
 LABELS = ("shop.order", "shop.item")
 SPECS = [
     TableSpec(label=label, table=label.replace(".", "_"), data_type="SHOP", key=("id",), fields={}) for label in LABELS
@@ -49,7 +52,18 @@ class Archive:
 
     @property
     def source(self) -> Source:
-        return Source(self.vault, self.ids, lambda archive: Open(self.sidecar.manifest.codec))
+        codec = self.sidecar.manifest.codec
+        packing = Sealed(codec, self.unlock()) if self.sidecar.manifest.keys else Open(codec)
+        return Source(self.vault, self.ids, lambda archive: packing)
+
+    @property
+    def key_path(self) -> Path:
+        return self.vault.path(self.sidecar.manifest.name + KEY_SUFFIX)
+
+    def unlock(self, *_told: object) -> ArchiveKey:
+        """The key of a sealed archive."""
+        [public] = self.sidecar.manifest.keys.values()
+        return _unwrapped(self.key_path, public)
 
     def chunks(self) -> list[tuple[str, int, int, int]]:
         """Of each chunk: its table's label, its number, where its bytes begin and end."""
@@ -86,7 +100,9 @@ class Archive:
         session.close()
 
 
-def make(folder: Path, rows: int, *, width: int = 12, codec: str = "gzip", seed: int = 0) -> Archive:
+def make(
+    folder: Path, rows: int, *, width: int = 12, codec: str = "gzip", seed: int = 0, sealed: bool = False
+) -> Archive:
     """``rows`` rows in each table; ``width`` hexadecimal digits of noise in each row, which nothing can compress."""
     database = folder / "shop.sqlite3"
     rng = random.Random(seed)
@@ -112,10 +128,16 @@ def make(folder: Path, rows: int, *, width: int = 12, codec: str = "gzip", seed:
         codec=codec,
         software={},
         key=KEY,
+        recipients=Recipients(public=tuple(public_of([IDENTITY]))) if sealed else None,
     )
     with _connection(database) as connection:
         sidecar = backup.take(request, connection, vault, lambda phase, done, total: None)
     return Archive(database, vault, sidecar)
+
+
+@cache
+def _unwrapped(path: Path, public: str) -> ArchiveKey:
+    return Identities(secrets=(IDENTITY,)).unwrap(path.read_bytes(), public, path.name)
 
 
 def _connection(database: Path) -> SqliteConnection:

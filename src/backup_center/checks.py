@@ -99,15 +99,20 @@ def _generations(settings: Settings) -> Iterator[checks.CheckMessage]:
         yield checks.Error(wrong, hint=hint % {"example": generations.EXAMPLE}, id="backup_center.E007")
 
 
-def _folder(folder: Path) -> Iterator[checks.CheckMessage]:
+def _served(name: str, folder: Path) -> Iterator[checks.CheckMessage]:
     for setting in ("MEDIA_ROOT", "STATIC_ROOT"):
         root = getattr(project, setting, None)
         if root and folder.resolve().is_relative_to(Path(root).resolve()):
+            text = _("%(name)s lies under %(setting)s, which the web server hands to everybody.")
             yield checks.Error(
-                _("BACKUP_DIR lies under %(setting)s, which the web server hands to everybody.") % {"setting": setting},
+                text % {"name": name, "setting": setting},
                 hint=_("Choose a folder that is not served."),
                 id="backup_center.E003",
             )
+
+
+def _folder(folder: Path) -> Iterator[checks.CheckMessage]:
+    yield from _served("BACKUP_DIR", folder)
     if not _can_be_written(folder):
         yield checks.Error(
             _("BACKUP_DIR (%(folder)s) can't be written to.") % {"folder": folder},
@@ -230,6 +235,7 @@ def _encryption(settings: Settings) -> Iterator[checks.CheckMessage]:
                 hint=_("backup_keys generate FILE makes an identity and prints the recipient that belongs here."),
                 id="backup_center.E001",
             )
+        yield from _served("BACKUP_MANIFESTS_DIR", settings.manifests)
         if settings.manifests.resolve().is_relative_to(settings.directory.resolve()):
             yield checks.Error(
                 _("BACKUP_MANIFESTS_DIR lies in BACKUP_DIR: what is sealed there would lie beside it in clear."),

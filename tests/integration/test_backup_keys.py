@@ -8,8 +8,10 @@ import stat
 import pytest
 from django.core.management import CommandError, call_command
 
-from backup_center.engine.errors import Locked
+from backup_center.engine.errors import Locked, NotFound
+from backup_center.models import BackupRecord
 from backup_center.services import keyring
+from backup_center.services.lease import hold
 from tests.integration.forging import archive_path
 from tests.integration.test_page_backup import at
 
@@ -51,6 +53,47 @@ def test_a_key_is_made_for_its_owner_alone_and_never_overwritten(tmp_path, said)
     assert (error.returncode, "never overwritten" in str(error)) == (5, True)
     assert file.read_text().splitlines()[-1] == secret
     assert refused("generate", str(tmp_path / "nowhere" / "key.txt")).returncode == 1
+
+
+def test_a_key_may_be_protected_by_a_passphrase(small_zoo, backups, restores, said, settings, tmp_path, monkeypatch):
+    file = tmp_path / "protected.txt"
+    assert "BACKUP_ENCRYPTION_PASSPHRASE" in str(refused("generate", str(file), "--protect"))
+    assert not file.exists()
+    monkeypatch.setenv("BACKUP_ENCRYPTION_PASSPHRASE", "open sesame")
+    recipient = json.loads(said("--json", "generate", str(file), "--protect"))["recipient"]
+    assert b"AGE-SECRET-KEY" not in file.read_bytes()
+    settings.BACKUP_ENCRYPTION, settings.BACKUP_ENCRYPTION_RECIPIENTS = True, [recipient]
+    settings.BACKUP_ENCRYPTION_IDENTITY_FILE = file
+    record = backups.create_backup()
+    assert restores.plan(record).changed == 0
+    monkeypatch.delenv("BACKUP_ENCRYPTION_PASSPHRASE")
+    with pytest.raises(Locked, match="BACKUP_ENCRYPTION_PASSPHRASE"):
+        restores.plan(record)
+
+
+def test_keys_are_not_changed_while_another_writes_or_of_what_was_deleted(small_zoo, backups, identity, settings):
+    settings.BACKUP_ENCRYPTION_IDENTITY_FILE = identity
+    record = backups.create_backup()
+    with hold("cleanup"):
+        assert refused("rekey").returncode == 3
+    backups.delete_backup(BackupRecord.objects.get())
+    with pytest.raises(NotFound):
+        keyring.rekey([record])
+    assert not small_zoo.files()
+
+
+def test_lists_say_what_is_encrypted(small_zoo, backups, identity, settings, admin_client, capsys):
+    record, open_one = backups.create_backup(), plain(backups, settings)
+    call_command("list_backups", "--json")
+    facts = json.loads(capsys.readouterr().out)
+    assert {each["name"]: each["encrypted"] for each in facts} == {
+        record.backup_name: True, open_one.backup_name: False,
+    }  # fmt: skip
+    call_command("list_backups")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.startswith(record.backup_name) for line in lines if "encrypted" in line] == [True]
+    page = admin_client.get("/backup/").content.decode()
+    assert page.count('<span class="bc-status">encrypted</span>') == 1
 
 
 def test_show_tells_who_can_open_and_no_secret(identity, said, settings):

@@ -41,6 +41,8 @@ def test_keys_and_manifests_beside_the_backups_are_reported(settings, tmp_path):
     settings.BACKUP_ENCRYPTION_IDENTITY_FILE = identity
     identity.chmod(0o644)
 
+    settings.MEDIA_ROOT = str(tmp_path / "manifests")
+    assert found("E003").msg.startswith("BACKUP_MANIFESTS_DIR")
     assert isinstance(found("E008"), Error)
     assert isinstance(found("W007"), Warning)
     assert "chmod 600" in found("W008").hint

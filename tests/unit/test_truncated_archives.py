@@ -37,10 +37,10 @@ def test_truncated_at_every_byte(tmp_path):
             archives.refused(archive, Damaged)
 
 
-@pytest.mark.parametrize("codec", ["gzip", "none"])
-def test_truncated_at_every_entry_boundary(tmp_path, codec):
+@pytest.mark.parametrize(("codec", "sealed"), [("gzip", False), ("none", False), ("gzip", True)])
+def test_truncated_at_every_entry_boundary(tmp_path, codec, sealed):
     """Here ``tar`` and ``gzip`` see nothing wrong: each entry is a member of its own."""
-    archive = archives.make(tmp_path, rows=3_000, codec=codec)
+    archive = archives.make(tmp_path, rows=3_000, codec=codec, sealed=sealed)
     archive.spoil()
     ends = [end for *_, end in archive.chunks()]
     assert len(ends) > 10

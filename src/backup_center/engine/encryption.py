@@ -17,6 +17,7 @@ from .errors import Damaged, Locked, Refused, Unsupported
 KEY_SUFFIX = ".key.age"
 ARMOR = b"-----BEGIN AGE ENCRYPTED FILE-----"
 BINARY = b"age-encryption.org/v1"
+BY_PASSPHRASE = BINARY + b"\n-> scrypt "  # such a file has no other recipient
 
 
 def pyrage() -> Any:
@@ -110,9 +111,9 @@ class Identities:
         return found
 
     def _decrypted(self, wrapped: bytes) -> bytes:
-        if self.secrets:
-            return bytes(pyrage().decrypt(wrapped, [pyrage().x25519.Identity.from_str(key) for key in self.secrets]))
-        return bytes(pyrage().passphrase.decrypt(wrapped, self.passphrase))
+        if self.passphrase and (not self.secrets or wrapped.startswith(BY_PASSPHRASE)):
+            return bytes(pyrage().passphrase.decrypt(wrapped, self.passphrase))
+        return bytes(pyrage().decrypt(wrapped, [pyrage().x25519.Identity.from_str(key) for key in self.secrets]))
 
 
 def recipient(text: str) -> Any:
@@ -136,6 +137,11 @@ def public_of(secrets: Sequence[str]) -> list[str]:
         return [str(pyrage().x25519.Identity.from_str(secret).to_public()) for secret in secrets]
     except pyrage().IdentityError as error:
         raise Refused(_("The identity file holds what is no age identity (AGE-SECRET-KEY-1…).")) from error
+
+
+def protected_identity_file(data: bytes, passphrase: str) -> bytes:
+    """What ``age -p`` makes of an identity file."""
+    return bytes(pyrage().passphrase.encrypt(data, passphrase))
 
 
 def opened_identity_file(data: bytes, passphrase: str) -> bytes:

@@ -11,7 +11,7 @@ from functools import partial
 
 from django.utils.translation import gettext as _
 
-from . import backup, changes, chunks, compare, parents, replacements, verify
+from . import backup, changes, chunks, compare, parents, ranges, replacements, verify
 from .backup import BackupRequest, Progress
 from .chunks import Chunk
 from .compare import Plan
@@ -194,13 +194,20 @@ class _Replacing:
             return  # rows of ours stand among others, or were changed on purpose, or nothing was done
         self.progress("check", 0, self.counter.total)
         if each.way is Way.ROWS:
-            right = not changes.are_left(each, self.manifest, self.connection, self.source)
+            right = self._is_as_written(each) or not changes.are_left(each, self.manifest, self.connection, self.source)
         else:
             right = _is_loaded(each, self.sources[each.table.label], self.connection)
         if not right:
             raise Damaged(
                 _("%(table)s did not arrive as it was backed up; nothing was changed.") % {"table": each.table.label}
             )
+
+    def _is_as_written(self, each: Replacement) -> bool:
+        """Quickly: by digests, or byte for byte. Other bytes may still be the same values."""
+        if each.picked is not None:
+            return False
+        differ = ranges.differing_among(each.ranges, each.table, each.live, self.connection, hashed=not self.hashed)
+        return not differ
 
 
 class _Counter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError
@@ -213,12 +213,14 @@ def source(described: Manifest | Clear, vault: Vault) -> Source:
         plain = Open(described.codec)
         return Source(vault, archives, lambda archive: plain)
 
+    unlocking = cache(partial(keys.unlocking, vault))  # a passphrase takes a second each time
+
     @cache
     def sealed(archive: str) -> Packing:
         if archive not in described.keys:
             raise Damaged(_("The key of archive %(id)s is not named.") % {"id": archive})
-        unlock = keys.unlocking(vault)
-        return Sealed(described.codec, unlock(archives[archive].removesuffix(SEALED_SUFFIX), described.keys[archive]))
+        stem = archives[archive].removesuffix(SEALED_SUFFIX)
+        return Sealed(described.codec, unlocking()(stem, described.keys[archive]))
 
     return Source(vault, archives, sealed)
 
@@ -274,8 +276,13 @@ def _free_name(backup_type: str) -> str:
     stamp = datetime.now(timezone.get_default_timezone()).strftime("%Y%m%d_%H%M%S")
     stem = f"backup_{backup_type.lower()}_{stamp}"
     name, number = stem, 1
-    vault = get_vault()
-    while BackupRecord.objects.filter(backup_name=name).exists() or any(vault.exists(name + s) for s in SUFFIXES):
+    vault, kept = get_vault(), keys.kept_manifests()
+
+    def is_taken() -> bool:
+        files = any(vault.exists(name + suffix) for suffix in SUFFIXES) or kept.exists(name + SIDECAR_SUFFIX)
+        return files or BackupRecord.objects.filter(backup_name=name).exists()
+
+    while is_taken():
         number += 1
         name = f"{stem}_{number}"
     return name

@@ -11,10 +11,13 @@ from django.utils.translation import gettext as _
 
 from ..conf import get_settings
 from ..engine import encryption
-from ..engine.encryption import KEY_SUFFIX
+from ..engine.encryption import KEY_SUFFIX, ArchiveKey
 from ..engine.errors import BackupCenterError, Locked, Refused, StorageFailed
+from ..engine.vault import Vault
 from ..models import BackupLog, BackupRecord
-from . import catalogue, journal, keys
+from . import catalogue, interrupted, journal, keys
+from .connecting import home_alias, refuse_inside_transaction
+from .lease import hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +69,19 @@ def locked(records: Iterable[BackupRecord]) -> Iterator[tuple[BackupRecord, str]
             yield record, ""
 
 
-def generate(path: Path) -> str:
-    """A new identity in a file of its own, readable by its owner alone; the recipient that it belongs to."""
+def generate(path: Path, *, protect: bool = False) -> str:
+    """A new identity in a file of its own, readable by its owner alone; the recipient that it belongs to.
+
+    ``protect``: the file itself is encrypted with BACKUP_ENCRYPTION_PASSPHRASE.
+    """
+    passphrase = get_settings().passphrase
+    if protect and not passphrase:
+        raise Refused(_("There is no passphrase: set BACKUP_ENCRYPTION_PASSPHRASE in the environment."))
     secret = encryption.new_identity()
     [recipient] = encryption.public_of([secret])
+    data = f"# public key: {recipient}\n{secret}\n".encode()
+    if protect:
+        data = encryption.protected_identity_file(data, passphrase)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
@@ -77,8 +89,8 @@ def generate(path: Path) -> str:
     except OSError as error:
         text = _("%(path)s can't be written: %(error)s.")
         raise StorageFailed(text % {"path": path, "error": error.strerror or error}) from error
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"# public key: {recipient}\n{secret}\n")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
     return recipient
@@ -93,10 +105,25 @@ def rekey(records: Iterable[BackupRecord]) -> list[str]:
     recipients = keys.recipients()
     if recipients is None:
         raise Refused(_("BACKUP_ENCRYPTION is off: there is nobody to give the keys to."))
+    refuse_inside_transaction(home_alias())
     vault = catalogue.get_vault()
+    with hold("keys") as lease:
+        interrupted.settle(lease)
+        opened = _opened(records, vault)
+        for record, key in opened:
+            lease.check()
+            vault.replace(record.backup_name + KEY_SUFFIX, recipients.wrap(key))
+            message = _("Its key was given to the recipients that are set now.")
+            journal.write(BackupLog.Operation.VERIFY, BackupLog.Level.INFO, message, record=record)
+    return [record.backup_name for record, _key in opened]
+
+
+def _opened(records: Iterable[BackupRecord], vault: Vault) -> list[tuple[BackupRecord, ArchiveKey]]:
     unlock = keys.unlocking(vault)
     opened = []
     for record in records:
+        catalogue.refresh(record)
+        catalogue.restorable(record)
         clear = catalogue.open_clear(record, vault)
         if not clear.keys:
             raise Refused(_("%(name)s is not encrypted.") % {"name": record.backup_name})
@@ -104,8 +131,4 @@ def rekey(records: Iterable[BackupRecord]) -> list[str]:
             opened.append((record, unlock(clear.name, clear.keys[clear.id])))
         except Locked as error:
             raise Locked(_("No key was changed: %(error)s") % {"error": error}) from error
-    for record, key in opened:
-        vault.replace(record.backup_name + KEY_SUFFIX, recipients.wrap(key))
-        message = _("Its key was given to the recipients that are set now.")
-        journal.write(BackupLog.Operation.VERIFY, BackupLog.Level.INFO, message, record=record)
-    return [record.backup_name for record, _key in opened]
+    return opened

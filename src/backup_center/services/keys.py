@@ -46,9 +46,7 @@ def identities() -> Identities:
         texts.append(_read(settings.identity_file, settings.passphrase))
     secrets = tuple(line for text in texts for line in _lines(text))
     encryption.public_of(secrets)
-    # A passphrase that opens the identity file is no key of archives.
-    passphrase = "" if secrets else settings.passphrase
-    return Identities(secrets=secrets, passphrase=passphrase)
+    return Identities(secrets=secrets, passphrase=settings.passphrase)
 
 
 def kept_manifests() -> LocalVault:

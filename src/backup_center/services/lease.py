@@ -241,6 +241,7 @@ def _busy(operation: str, holder: str) -> str:
         "backup": _("backup"),
         "restore": _("restore"),
         "cleanup": _("cleanup"),
+        "keys": _("keys"),
         "rescan": _("rescan"),
         "import": _("import"),
     }

@@ -29,6 +29,7 @@ class Running:
         names = {
             "backup": _("A backup is running"),
             "restore": _("A restore is running"),
+            "keys": _("Keys are given to other recipients"),
             "rescan": _("A rescan is running"),
             "import": _("An import is running"),
         }

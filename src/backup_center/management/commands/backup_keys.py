@@ -20,6 +20,11 @@ class Command(BackupCommand):
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         generate = actions.add_parser("generate", help=_("Make an identity, to be kept away from this server."))
         generate.add_argument("file", type=Path, metavar="FILE", help=_("Where it goes; nothing is overwritten."))
+        generate.add_argument(
+            "--protect",
+            action="store_true",
+            help=_("Encrypt the file itself, with BACKUP_ENCRYPTION_PASSPHRASE from the environment."),
+        )
         actions.add_parser("show", help=_("Who can open new backups, and what this server can open."))
         check = actions.add_parser("check", help=_("Whether this server can open each backup."))
         rekey = actions.add_parser("rekey", help=_("Give the keys of backups to the recipients that are set now."))
@@ -29,8 +34,8 @@ class Command(BackupCommand):
     def run(self, **options: Any) -> None:
         getattr(self, "do_" + options["action"])(**options)
 
-    def do_generate(self, *, file: Path, **_options: Any) -> None:
-        recipient = keyring.generate(file)
+    def do_generate(self, *, file: Path, protect: bool, **_options: Any) -> None:
+        recipient = keyring.generate(file, protect=protect)
         text = _("The identity is in %(path)s. Whoever has it can read the backups; without it nobody can.")
         self.say(text % {"path": file})
         self.say(_("Keep it, and a copy, away from this server. Here belongs only the recipient:"))
