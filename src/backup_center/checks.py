@@ -204,11 +204,12 @@ def _order_of_apps() -> Iterator[checks.CheckMessage]:
 
 
 def _signatures(settings: Settings) -> Iterator[checks.CheckMessage]:
-    short = sum(len(key) < SHORTEST_SECRET for key in settings.own_signing_keys)
+    keys = enumerate(settings.own_signing_keys, 1)
+    short = [str(number) for number, key in keys if len(key) < SHORTEST_SECRET]
     if short:
         yield checks.Warning(
-            _("BACKUP_SIGNING_KEYS has %(count)d secrets that are shorter than %(length)d characters.")
-            % {"count": short, "length": SHORTEST_SECRET},
+            _("BACKUP_SIGNING_KEYS: number %(numbers)s is shorter than %(length)d characters, and could be guessed.")
+            % {"numbers": ", ".join(short), "length": SHORTEST_SECRET},
             hint=_('Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'),
             id="backup_center.W009",
         )

@@ -29,8 +29,6 @@ class BackupRecord(models.Model):
         COMMAND = "command", _("By a command")
         SCHEDULE = "schedule", _("By the schedule")
         SAFETY = "safety", _("Before a restore")
-        FOUND = "found", _("Found in a vault")
-        IMPORT = "import", _("Imported from a file")
 
     backup_name = models.CharField(_("name"), max_length=200, unique=True)
     backup_type = models.CharField(_("type"), max_length=20, choices=Type, default=Type.FULL)
@@ -62,7 +60,7 @@ class BackupRecord(models.Model):
 
     backup_id = models.UUIDField(_("backup id"), default=uuid.uuid4, unique=True, editable=False)
     project_id = models.UUIDField(_("project id"), editable=False)
-    sequence = models.BigIntegerField(_("sequence"), editable=False)
+    sequence = models.BigIntegerField(_("sequence"), unique=True, editable=False)
     parent = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="children", verbose_name=_("parent")
     )
@@ -83,6 +81,10 @@ class BackupRecord(models.Model):
     is_damaged = models.BooleanField(_("damaged"), default=False, help_text=_("The last verification found damage."))
     pinned = models.BooleanField(_("pinned"), default=False, help_text=_("Kept until released."))
 
+    is_unsigned = models.BooleanField(
+        _("unsigned"), default=False, help_text=_("Somebody imported it though no key that was known here signed it.")
+    )
+
     class Meta:
         verbose_name = _("backup")
         verbose_name_plural = _("backups")
@@ -92,13 +94,9 @@ class BackupRecord(models.Model):
             ("download_backuprecord", _("Can download backups")),
             ("restore_backuprecord", _("Can restore backups")),
             ("browse_backuprecord", _("Can browse the rows in backups")),
-            ("import_backuprecord", _("Can import backups from files")),
+            ("import_backuprecord", _("Can import backups")),
         ]
         indexes: ClassVar = [models.Index(fields=["created_at"], name="backuprecord_created")]
-        # Each project counts its own; a foreign backup may have any of our numbers.
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["project_id", "sequence"], name="backuprecord_project_sequence")
-        ]
 
     def __str__(self) -> str:
         return self.backup_name
@@ -130,8 +128,8 @@ class BackupLog(models.Model):
         DELETE = "DELETE", _("Deletion")
         DOWNLOAD = "DOWNLOAD", _("Download")
         BROWSE = "BROWSE", _("Look at rows")
-        RESCAN = "RESCAN", _("Rescan")
         IMPORT = "IMPORT", _("Import")
+        RESCAN = "RESCAN", _("Rescan")
 
     class Level(models.TextChoices):
         INFO = "INFO", _("Information")

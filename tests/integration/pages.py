@@ -11,9 +11,9 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.utils import timezone
 
-from backup_center.models import BackupRecord, Installation
+from backup_center.models import BackupRecord
 
-ALL = ("view", "add", "change", "delete", "verify", "download", "restore", "browse")
+ALL = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import")
 
 
 def person(*actions: str, name: str = "", staff: bool = True) -> Any:
@@ -44,7 +44,7 @@ def a_record(number: int, *, hours: float = 1, **facts: Any) -> BackupRecord:
         "contents": {"zoo.animal": {"type": "ZOO", "rows": 10 * number, "size": 900, "stored": 300}},
         "backup_start_time": moment,
         "backup_end_time": moment + timedelta(seconds=3),
-        "project_id": Installation.objects.get_or_create(pk=Installation.SINGLETON)[0].project_id,
+        "project_id": uuid.uuid4(),
         "sequence": number,
         "trigger": "command",
         "is_automatic": True,

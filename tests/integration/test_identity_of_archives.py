@@ -11,7 +11,6 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from backup_center.engine.errors import BadSignature, Damaged
-from backup_center.models import BackupLog
 from backup_center.services import catalogue
 from tests.integration.forging import archive_path, flip, sidecar_path
 from tests.integration.killing import stop_at
@@ -59,38 +58,6 @@ def test_a_rotated_key_still_verifies_and_the_new_one_signs(small_zoo, backups, 
     assert small_zoo.rows() == rows
     assert backups.verify_backup(newer) == []
     assert backups.verify_backup(record) != []
-
-
-def test_own_signing_keys_outlive_secret_key_and_old_backups_stay_readable(small_zoo, backups, restores, settings):
-    rows, old = small_zoo.rows(), backups.create_backup()
-    settings.BACKUP_SIGNING_KEYS = ["the first of our own signing keys"]
-    record = backups.create_backup()
-    assert backups.verify_backup(old) == []  # signed when SECRET_KEY did
-
-    settings.SECRET_KEY = "another machine's"
-    settings.BACKUP_SIGNING_KEYS = ["a newer one, which signs from now on", *settings.BACKUP_SIGNING_KEYS]
-    small_zoo.spoil()
-    restores.restore_from_backup(record)
-
-    assert small_zoo.rows() == rows
-    assert "BACKUP_SIGNING_KEYS" in backups.verify_backup(old)[0]
-
-
-def test_what_nobody_signed_is_restored_only_if_told_and_the_log_remembers(small_zoo, backups, refused, settings):
-    rows, record = small_zoo.rows(), backups.create_backup()
-    settings.SECRET_KEY = "another project's"
-    small_zoo.spoil()
-    refused(record, BadSignature)
-
-    call_command("restore_database", record.backup_name, "--yes", "--accept-unsigned", verbosity=0)
-
-    assert small_zoo.rows() == rows
-    accepted = BackupLog.objects.filter(operation="RESTORE", log_level="WARNING").get()
-    assert accepted.details == {"accepted_unsigned": True}
-    report = BackupLog.objects.filter(operation="RESTORE", log_level="SUCCESS").get()
-    assert report.details["accepted_unsigned"] is True
-    call_command("restore_database", backups.create_backup().backup_name, "--yes", "--accept-unsigned", verbosity=0)
-    assert BackupLog.objects.filter(log_level="WARNING").count() == 1  # that one was signed
 
 
 def test_swapped_archives_are_noticed(small_zoo, backups, refused):

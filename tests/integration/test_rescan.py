@@ -1,4 +1,4 @@
-"""rescan_vaults: the catalogue rebuilt from sidecars alone, and a word on everything else that lies in the vault."""
+"""The catalogue rebuilt from what lies in the vault, and everything that lies there and is no backup."""
 
 from __future__ import annotations
 
@@ -8,207 +8,216 @@ import uuid
 import pytest
 from django.core.management import CommandError, call_command
 
+from backup_center.engine.errors import BadSignature, Damaged
 from backup_center.models import BackupLog, BackupRecord, Installation
-from backup_center.services import verdict
 from backup_center.services.rescan import rescan
-from tests.integration.forging import archive_path, forge, sidecar_path
+from tests.integration.forging import archive_path, flip, forge, sidecar_path
 from tests.zoo.models import Animal
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SAID = (
+TOLD = (
     "backup_name", "backup_type", "status", "data_types", "file_path", "file_size", "file_hash", "is_encrypted",
-    "backup_id", "project_id", "sequence", "parent__backup_name", "needs", "database", "table_count", "row_count",
-    "contents", "backup_end_time",
+    "created_at", "backup_end_time", "is_automatic", "description", "backup_id", "project_id", "sequence", "trigger",
+    "database", "table_count", "row_count", "contents",
 )  # fmt: skip
 
 
-def said() -> list[dict[str, object]]:
-    """All that a sidecar can tell of each backup."""
-    return list(BackupRecord.objects.order_by("sequence").values(*SAID))
-
-
-def forget() -> None:
-    """As on an empty machine, whose installation gets an id of its own."""
-    BackupRecord.objects.all().delete()
-    BackupLog.objects.all().delete()
-    Installation.objects.all().delete()
-
-
-def kinds(report) -> dict[str, str]:
-    return {finding.name: finding.kind for finding in report.findings}
-
-
 @pytest.fixture
-def two(small_zoo, backups):
-    """A full backup and an incremental one, which borrows from it."""
-    full = backups.create_backup()
-    Animal.objects.filter(pk=Animal.objects.first().pk).update(name="?")
-    return full, backups.create_backup(backup_type="INCREMENTAL")
+def lose_the_database():
+    """Our tables as they are on a new machine."""
+
+    def lose() -> None:
+        BackupRecord.objects.all().delete()
+        BackupLog.objects.all().delete()
+        Installation.objects.all().delete()
+
+    return lose
 
 
-def test_records_come_back_from_sidecars_alone_and_are_pinned(two, small_zoo, backups, restores):
-    before, rows = said(), small_zoo.rows()
-    project = Installation.objects.get().project_id
-    forget()
-
-    call_command("rescan_vaults", dry_run=True, verbosity=0)
-    assert not BackupRecord.objects.exists()
-    assert Installation.objects.get().project_id != project
-    report = rescan()
-
-    assert report.added == [record.backup_name for record in two]
-    assert (report.foreign, report.findings) == ([], [])
-    assert report.adopted == str(project) == str(Installation.objects.get().project_id)
-    assert said() == before
-    for record in BackupRecord.objects.all():
-        assert (record.pinned, record.trigger, record.is_damaged) == (True, "found", False)
-        assert record.created_at == record.backup_start_time
-    assert BackupLog.objects.filter(operation="RESCAN").count() == 3
-    small_zoo.spoil()
-    incremental = BackupRecord.objects.get(backup_type="INCREMENTAL")
-    restores.restore_from_backup(incremental)
-    assert small_zoo.rows() == rows
-    newest = backups.create_backup(backup_type="INCREMENTAL")
-    assert newest.sequence > two[1].sequence
-    assert newest.parent == incremental
-    assert rescan().added == []
+def told(record: BackupRecord) -> dict[str, object]:
+    return {name: getattr(record, name) for name in TOLD} | {"needs": set(record.needs)}
 
 
-def test_foreign_backups_are_restorable_and_never_parents(two, small_zoo, backups, restores, capsys):
+def kinds(report) -> list[tuple[str, str]]:
+    return [(finding.kind, finding.name) for finding in report.findings]
+
+
+def test_all_that_sidecars_tell_is_back(small_zoo, backups, restores, lose_the_database):
+    full = backups.create_backup(description="before the sale", trigger="schedule")
+    Animal.objects.filter(weight=5).update(name="!")
+    incremental = backups.create_backup(backup_type="INCREMENTAL")
     rows = small_zoo.rows()
-    forget()
-    own = backups.create_backup()
-
-    call_command("rescan_vaults", "--json")
-
-    report = json.loads(capsys.readouterr().out)
-    assert report["foreign"] == report["added"] == [record.backup_name for record in two]
-    assert not report["adopted"]
-    assert verdict.verdict().record == own
-    later = backups.create_backup(backup_type="INCREMENTAL")
-    assert later.parent == own
     small_zoo.spoil()
-    restores.restore_from_backup(BackupRecord.objects.get(backup_name=two[1].backup_name))
+    restores.restore_from_backup(full)
+    safety = BackupRecord.objects.get(trigger="safety")
+    before = [told(record) for record in BackupRecord.objects.all()]
+    lose_the_database()
+
+    report = rescan()
+
+    found = list(BackupRecord.objects.all())
+    assert not report.findings
+    assert report.adopted == full.project_id
+    assert Installation.objects.get().last_sequence == safety.sequence
+    assert all(record.pinned for record in found)
+    for record, was in zip(found, before, strict=True):
+        started = was.pop("created_at")
+        now = told(record)
+        assert abs(now.pop("created_at") - started).total_seconds() < 5
+        assert now == was
+    assert found[1].parent == found[2]
+    assert BackupLog.objects.filter(operation="RESCAN").count() == 3 + 1
+    restores.restore_from_backup(found[1], safety_backup=False)
     assert small_zoo.rows() == rows
+    assert incremental.backup_id == found[1].backup_id
+    # History goes on: the next one borrows from what was found.
+    following = backups.create_backup(backup_type="INCREMENTAL")
+    assert (following.parent, following.sequence) == (found[1], safety.sequence + 1)
 
 
-def test_what_nobody_signed_is_recorded_only_if_told(two, settings, small_zoo, restores):
-    forget()
-    settings.SECRET_KEY = "another machine's"
+def test_looking_adds_nothing_and_looking_twice_adds_nothing_more(small_zoo, backups, lose_the_database, capsys):
+    name = backups.create_backup().backup_name
+    lose_the_database()
 
-    with pytest.raises(CommandError, match="can't be restored") as caught:
-        call_command("rescan_vaults", verbosity=0)
-    assert caught.value.returncode == 4
+    call_command("rescan_vaults", dry_run=True, json=True)
+    assert json.loads(capsys.readouterr().out)["added"] == [name]
     assert not BackupRecord.objects.exists()
-    assert set(kinds(rescan()).values()) == {"unsigned"}
+    assert not BackupLog.objects.exists()
+    assert Installation.objects.get().last_sequence == 0
 
-    report = rescan(accept_unsigned=True)
-
-    assert report.unsigned == report.added == [record.backup_name for record in two]
-    assert not report.adopted  # what nobody signed does not say who we are
-    warnings = BackupLog.objects.filter(operation="RESCAN", log_level="WARNING", details__accepted_unsigned=True)
-    assert warnings.count() == 2
-    assert all(BackupRecord.objects.values_list("is_damaged", flat=True))
+    call_command("rescan_vaults", json=True)
+    again = rescan()
+    assert (again.added, again.known, again.findings, again.adopted) == ((), 1, (), None)
 
 
-def test_all_else_that_lies_in_the_vault_is_named(two, small_zoo):
-    full, incremental = two
-    vault = small_zoo.vault
-    archive_path(full).rename(vault / "backup_full_19990101_000000.tar.gz")  # renamed: an orphan, and one is missing
-    (vault / "notes.txt").write_text("somebody's")
-    (vault / "backup_full_19990101_000000.tar.gz.partial").write_text("begun")
-    forge(incremental, lambda content: content.update(name="../outside"))
-    forget()
+def test_another_projects_backups_are_known_restorable_and_never_parents(small_zoo, backups, restores):
+    theirs = backups.create_backup()
+    rows = small_zoo.rows()
+    forge(theirs, lambda content: content.update(project=str(uuid.uuid4()), sequence=900))
+    theirs.delete()
+    ours = backups.create_backup()  # so that there is a history, which is not taken over
 
     report = rescan()
 
-    assert kinds(report) == {
-        full.backup_name: "missing",
-        incremental.backup_name: "unreadable",
-        "backup_full_19990101_000000.tar.gz": "orphan",
-        "backup_full_19990101_000000.tar.gz.partial": "partial",
-        "notes.txt": "stranger",
+    [foreign] = report.added
+    assert kinds(report) == [("foreign", foreign.backup_name)]
+    assert report.adopted is None
+    assert foreign.sequence < 0
+    assert Installation.objects.get().last_sequence == ours.sequence
+    borrower = backups.create_backup(backup_type="INCREMENTAL")
+    assert borrower.parent == ours
+    borrower.delete()
+    ours.delete()
+    assert backups.create_backup(backup_type="INCREMENTAL").parent is None
+    small_zoo.spoil()
+    restores.restore_from_backup(foreign)
+    assert small_zoo.rows() == rows
+    assert BackupRecord.objects.get(trigger="safety").backup_type == "FULL"
+
+
+def test_whatever_else_lies_there_is_named_with_what_to_do(small_zoo, backups, lose_the_database, backup_dir, capsys):
+    records = [backups.create_backup() for _ in range(6)]
+    gone, cut, altered, renamed, orphan, whole = records
+    archive_path(gone).unlink()
+    with archive_path(cut).open("r+b") as file:
+        file.truncate(cut.file_size - 1)
+    flip(sidecar_path(altered), 100)
+    sidecar_path(renamed).rename(backup_dir / "other.manifest.json")
+    sidecar_path(orphan).unlink()
+    (backup_dir / "notes.txt").write_text("whose?")
+    (backup_dir / "x.tar.gz.partial").write_text("half")
+    lose_the_database()
+
+    with pytest.raises(CommandError, match="can't be relied on") as caught:
+        call_command("rescan_vaults", json=True)
+
+    answer = json.loads(capsys.readouterr().out)
+    assert caught.value.returncode == Damaged.exit_code
+    assert answer["added"] == [whole.backup_name]
+    assert {(finding["kind"], finding["name"]) for finding in answer["findings"]} == {
+        ("missing", gone.backup_name),
+        ("missing", cut.backup_name),
+        ("signature", altered.backup_name + ".manifest.json"),
+        ("damaged", "other.manifest.json"),
+        ("orphan", renamed.file_path),
+        ("orphan", orphan.file_path),
+        ("stranger", "notes.txt"),
+        ("partial", "x.tar.gz.partial"),
     }
-    assert report.added == []
-    assert (vault / "notes.txt").exists()
+    assert all(finding["advice"] for finding in answer["findings"])
+    assert (backup_dir / "notes.txt").exists()
+    assert not whole.logs.exists()
+    assert BackupLog.objects.get(log_level="WARNING").details["findings"]
 
 
-def test_an_incremental_backup_without_its_lender_is_named(two, small_zoo):
-    full, incremental = two
-    for path in small_zoo.vault.glob(full.backup_name + ".*"):
-        path.unlink()
-    forget()
-
-    [finding] = rescan().findings
-
-    assert (finding.kind, finding.name) == ("missing", incremental.backup_name)
-    assert str(full.backup_id) in finding.message
-
-
-def test_known_backups_are_compared(two):
-    full, incremental = two
-    BackupRecord.objects.filter(pk=full.pk).update(file_hash="0" * 64)
-    sidecar_path(incremental).unlink()
+def test_records_that_are_not_what_was_signed_are_named(small_zoo, backups, backup_dir):
+    changed, failed, taken, lender = (backups.create_backup() for _ in range(4))
+    borrower = backups.create_backup(backup_type="INCREMENTAL")
+    BackupRecord.objects.filter(pk=changed.pk).update(file_hash="0" * 64)
+    BackupRecord.objects.filter(pk=failed.pk).update(status="FAILED", error_message="It was interrupted.")
+    other = uuid.uuid4()
+    BackupRecord.objects.filter(pk=taken.pk).update(backup_id=other, needs=[str(other)])
+    lender.delete()
+    sidecar_path(lender).unlink()
 
     report = rescan()
 
-    assert kinds(report) == {full.backup_name: "differs", incremental.backup_name: "missing"}
-    assert BackupRecord.objects.count() == 2
+    assert not report.added
+    assert kinds(report) == [
+        ("differs", changed.backup_name),
+        ("failed", failed.backup_name),
+        ("clash", taken.backup_name),
+        ("orphan", lender.file_path),
+        ("missing", borrower.backup_name),
+    ]
 
 
-def test_a_sidecar_that_can_be_read_again_mends_its_record(two):
-    full, _incremental = two
-    BackupRecord.objects.filter(pk=full.pk).update(status="FAILED", file_hash="", contents={}, error_message="?")
+def test_two_of_one_number_are_both_kept_and_the_known_one_stays_the_latest(small_zoo, backups):
+    first, second = backups.create_backup(), backups.create_backup()
+    forge(first, lambda content: content.update(sequence=second.sequence))
+    first.delete()
 
-    assert rescan().mended == [full.backup_name]
+    [added] = rescan().added
 
-    full.refresh_from_db()
-    assert (full.status, full.error_message) == ("SUCCESS", "")
-    assert full.contents
-
-
-IMPOSSIBLE = [
-    {"id": "not an id"},
-    {"project": ""},
-    {"sequence": 0},
-    {"sequence": 2**63},
-    {"sequence": True},
-    {"type": "../x"},
-    {"started_at": "yesterday"},
-    {"needs": []},
-    {"data_types": {}},
-    {"database": {"alias": "", "vendor": "sqlite"}},
-    {"parent": "'; --"},
-    {"name": "../outside"},
-]
+    assert added.project_id == second.project_id
+    assert added.sequence < 0 < second.sequence
 
 
-def test_what_no_backup_says_of_itself_is_not_recorded(two):
-    full, incremental = two
-    honest = sidecar_path(full).read_bytes()
-    forget()
-    for change in IMPOSSIBLE:
-        sidecar_path(full).write_bytes(honest)
-        forge(full, lambda content, change=change: content.update(change))
+def test_what_no_key_signed_is_restored_only_when_told_and_the_log_remembers(
+    small_zoo, backups, restores, settings, lose_the_database
+):
+    record = backups.create_backup()
+    rows = small_zoo.rows()
+    small_zoo.spoil()
+    settings.SECRET_KEY = "another machine's, and nobody kept the old one"
 
-        report = rescan(dry_run=True)
+    with pytest.raises(BadSignature, match="BACKUP_SIGNING_KEYS"):
+        restores.restore_from_backup(record)
+    with pytest.raises(CommandError) as caught:
+        call_command("restore_database", record.backup_name, yes=True)
+    assert caught.value.returncode == BadSignature.exit_code
+    assert small_zoo.rows() != rows
 
-        assert kinds(report)[full.backup_name] == "unreadable", change
-        assert incremental.backup_name in report.added
+    call_command("restore_database", record.backup_name, yes=True, accept_unsigned=True, verbosity=0)
+
+    assert small_zoo.rows() == rows
+    entries = BackupLog.objects.filter(operation="RESTORE", details__accepted_unsigned=True)
+    assert [entry.log_level for entry in entries] == ["SUCCESS", "WARNING"]
+    assert BackupRecord.objects.get(trigger="safety").needs == [
+        str(BackupRecord.objects.get(trigger="safety").backup_id)
+    ]
 
 
-def test_names_and_numbers_that_are_taken_are_named(two):
-    full, incremental = two
-    facts = {"backup_id": uuid.uuid4(), "project_id": full.project_id}
-    name, number, moment = full.backup_name, incremental.sequence, full.backup_start_time
-    BackupRecord.objects.all().delete()
-    BackupRecord.objects.create(**facts, backup_name=name, sequence=70, backup_start_time=moment)
-    facts["backup_id"] = uuid.uuid4()
-    BackupRecord.objects.create(**facts, backup_name="another", sequence=number, status="FAILED")
+def test_own_signing_keys_sign_without_the_secret_key(small_zoo, backups, restores, settings, lose_the_database):
+    by_secret_key = backups.create_backup()
+    settings.BACKUP_SIGNING_KEYS = ["a key that is kept apart from the server", "an older one of ours, long enough"]
+    by_first_key = backups.create_backup()
+    restores.plan(by_secret_key)
+    settings.SECRET_KEY = "another"
 
-    report = rescan(dry_run=True)
-
-    assert {"clash"} == {kind for kind in kinds(report).values() if kind != "missing"}
-    assert [finding.message for finding in report.findings if "another" in finding.message]
-    assert report.added == []
+    restores.plan(by_first_key)
+    with pytest.raises(BadSignature):
+        restores.plan(by_secret_key)
+    settings.BACKUP_SIGNING_KEYS = ["a new one, to which one changed some day", *settings.BACKUP_SIGNING_KEYS]
+    restores.plan(by_first_key)

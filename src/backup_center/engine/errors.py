@@ -11,7 +11,7 @@
      │   └─ LeaseLost (3)          … and took it from us
      ├─ Damaged (4)                the bytes are not those that were written
      │   ├─ Incomplete (4)         the file ends early
-     │   └─ BadSignature (4)       no key that is known here signed the sidecar
+     │   └─ BadSignature (4)       the sidecar was not signed by this project
      ├─ Refused (5)                doing it would not be safe or not be exact
      │   ├─ UnknownFormat (5)      an archive of a format that this version can't read
      │   ├─ Unsupported (5)        an engine or a feature that is not there
@@ -80,7 +80,7 @@ class Incomplete(Damaged):
 
 
 class BadSignature(Damaged):
-    """No key that is known here signed the sidecar."""
+    """The sidecar was not signed with a key of this project."""
 
 
 class Refused(BackupCenterError):

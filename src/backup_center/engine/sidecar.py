@@ -82,19 +82,15 @@ Unlock = Callable[[Clear], ArchiveKey]
 
 def sign(pieces: Sequence[bytes], size: int, sha256: str, needs: Sequence[str], key: bytes) -> Iterator[bytes]:
     """The sidecar, in pieces: line 1 the facts and the manifest, line 2 the HMAC-SHA-256 of line 1."""
-    yield from _signed(_line(pieces, size, sha256, needs), key)
-
-
-def unsigned(pieces: Sequence[bytes], size: int, sha256: str, needs: Sequence[str]) -> Iterator[bytes]:
-    """The same for what came without one: whoever accepts it must say so each time, so it is never signed."""
-    yield from _line(pieces, size, sha256, needs)
-    yield b"\n" + b"0" * (SIGNATURE_LENGTH - 1) + b"\n"
-
-
-def _line(pieces: Sequence[bytes], size: int, sha256: str, needs: Sequence[str]) -> tuple[bytes, ...]:
     facts = {"archive": {"size": size, "sha256": sha256}, "needs": list(needs)}
     facts["manifest_sha256"] = manifest.sha256_of(pieces)
-    return (orjson.dumps(facts)[:-1] + b',"manifest":', *pieces, b"}")
+    yield from _signed((orjson.dumps(facts)[:-1] + b',"manifest":', *pieces, b"}"), key)
+
+
+def unsigned(body: bytes, size: int, sha256: str, needs: Sequence[str]) -> bytes:
+    """The sidecar that a manifest gets which came without one. No key makes its signature: it stays what it is."""
+    *line, _signature = sign([body], size, sha256, needs, b"")
+    return b"".join(line) + b"\n" + b"0" * (SIGNATURE_LENGTH - 1) + b"\n"
 
 
 def sign_sealed(
@@ -136,12 +132,15 @@ def open_sidecar(
         archive = facts["archive"]
         size, sha256 = int(archive["size"]), str(archive["sha256"])
         if "sealed" not in facts:
-            return Sidecar(size=size, sha256=sha256, manifest=manifest.from_parsed(facts["manifest"]), signed=signed)
+            record = manifest.from_parsed(facts["manifest"])
+            record = record if signed else manifest.modest(record)
+            return Sidecar(size=size, sha256=sha256, manifest=record, signed=signed)
         clear = _clear(facts, signed=signed)
         sealed = base64.b64decode(facts["sealed"], validate=True)
     if unlock is None:
         raise Locked(_("%(name)s is encrypted, and no key is at hand.") % {"name": name})
-    opened = manifest.load(CODECS["gzip"].unpack(unlock(clear).open(sealed), SIDECAR_LIMIT))
+    limit = SIDECAR_LIMIT if signed else manifest.STRANGERS_LIMIT
+    opened = manifest.load(CODECS["gzip"].unpack(unlock(clear).open(sealed), limit), strangers=not signed)
     if any(getattr(opened, member) != getattr(clear, member) for member in (*CLEAR, "needs")):
         raise Damaged(_("%(name)s is damaged: its sealed part is another backup's.") % {"name": name})
     return Sidecar(size=size, sha256=sha256, manifest=opened, signed=signed)

@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from tempfile import NamedTemporaryFile
+from typing import BinaryIO, Protocol, cast
 
 from django.utils.translation import gettext as _
 
@@ -49,8 +50,8 @@ class Vault(Protocol):
         """All whole files, sorted."""
         ...
 
-    def partial_names(self) -> list[str]:
-        """All that is being written, or never was completed; none where such files are never visible."""
+    def partials(self) -> list[str]:
+        """Files that are being written, or whose writer died; sorted."""
         ...
 
 
@@ -96,19 +97,6 @@ class LocalVault:
             partial.rename(path)
             self._sync_folder()
 
-    @contextmanager
-    def scratch(self, name: str) -> Iterator[BinaryIO]:
-        """A file to write and read that never gets its name, and is gone when the block ends."""
-        partial = self.path(name + PARTIAL)
-        with self._failing_clearly(name):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with self._failing_clearly(name), os.fdopen(descriptor, "w+b", BUFFER) as stream:
-                yield stream
-        finally:
-            partial.unlink(missing_ok=True)
-
     def open(self, name: str) -> BinaryIO:
         path = self.path(name)
         if path.exists() and not path.is_file():
@@ -141,16 +129,22 @@ class LocalVault:
 
     def names(self) -> list[str]:
         """All whole files, sorted."""
-        return [name for name in self._all_names() if not name.endswith(PARTIAL)]
-
-    def partial_names(self) -> list[str]:
-        return [name for name in self._all_names() if name.endswith(PARTIAL)]
-
-    def _all_names(self) -> list[str]:
         if not self.folder.exists():
             return []
         with self._failing_clearly(str(self.folder)):
-            return sorted(path.name for path in self.folder.iterdir() if path.is_file())
+            return sorted(p.name for p in self.folder.iterdir() if p.is_file() and not p.name.endswith(PARTIAL))
+
+    def partials(self) -> list[str]:
+        if not self.folder.exists():
+            return []
+        with self._failing_clearly(str(self.folder)):
+            return sorted(path.name for path in self.folder.iterdir() if path.name.endswith(PARTIAL))
+
+    def spool(self) -> BinaryIO:
+        """A file for what nobody has looked at yet. It is gone when it is closed."""
+        with self._failing_clearly("upload"):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return cast("BinaryIO", NamedTemporaryFile(dir=self.folder, prefix="upload_", suffix=PARTIAL))
 
     def path(self, name: str) -> Path:
         if not name or name in {".", ".."} or "/" in name or "\\" in name or "\0" in name:

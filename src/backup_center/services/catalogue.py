@@ -90,11 +90,12 @@ def begin(
 def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     """The record of a committed backup, from its sidecar."""
     describe(record, sidecar)
+    record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
     record.save(update_fields=FINISHED_FIELDS)
 
 
 def describe(record: BackupRecord, sidecar: Sidecar) -> None:
-    """What a sidecar says of a committed backup; nothing is saved."""
+    """What a sidecar tells of a backup that is complete; not saved."""
     record.status = BackupRecord.Status.SUCCESS
     record.file_path = sidecar.manifest.archive_name
     record.file_size = sidecar.size
@@ -104,8 +105,7 @@ def describe(record: BackupRecord, sidecar: Sidecar) -> None:
     record.table_count = len(sidecar.manifest.tables)
     record.row_count = sidecar.manifest.rows
     record.contents = {table.label: _content(table, sidecar.manifest.id) for table in sidecar.manifest.tables}
-    record.backup_end_time = moment_of(sidecar.manifest.finished_at)
-    record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
+    record.backup_end_time = as_stored(datetime.fromisoformat(sidecar.manifest.finished_at))
 
 
 def _content(table: Table, own: str) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def read_sidecar(name: str, vault: Vault, *, unsigned: bool = False) -> Sidecar:
         found = sidecars.open_sidecar(_read_sidecar(name, kept), trusted, name)
         if sidecars.clear_part(found) == sidecars.open_clear(data, trusted, name, unsigned=unsigned):
             return found
-    return sidecars.open_sidecar(data, trusted, name, unlocking(vault), unsigned=unsigned)
+    return sidecars.open_sidecar(data, trusted, name, _unlocking(vault), unsigned=unsigned)
 
 
 def open_clear(record: BackupRecord, vault: Vault) -> Clear:
@@ -175,7 +175,7 @@ def read_clear(name: str, vault: Vault, *, unsigned: bool = False) -> Clear:
     return sidecars.open_clear(_read_sidecar(name, vault), get_settings().signing_keys, name, unsigned=unsigned)
 
 
-def unlocking(vault: Vault) -> Callable[[Clear], ArchiveKey]:
+def _unlocking(vault: Vault) -> Callable[[Clear], ArchiveKey]:
     return lambda clear: keys.unlocking(vault)(clear.name, clear.keys[clear.id])
 
 
@@ -265,9 +265,8 @@ def remove_files(record: BackupRecord, vault: Vault) -> None:
     keys.kept_manifests().delete(record.backup_name + SIDECAR_SUFFIX)
 
 
-def moment_of(text: str) -> datetime:
-    """As it is stored: without USE_TZ, a project's times are naive, in its own time zone."""
-    moment = datetime.fromisoformat(text)
+def as_stored(moment: datetime) -> datetime:
+    """Without USE_TZ, a project's times are naive, in its own time zone."""
     naive = timezone.is_naive(timezone.now())
     return timezone.make_naive(moment, timezone.get_default_timezone()) if naive else moment
 

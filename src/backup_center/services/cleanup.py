@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from uuid import UUID
 
 from django.db.models import TextField
 from django.db.models.functions import Cast
@@ -142,20 +141,20 @@ def _gone_for(record: BackupRecord, rules: _Rules) -> str:
 
 
 def _last_good(records: Sequence[BackupRecord]) -> dict[int, str]:
-    """For each data type of each project's database, the newest good backup that has it: never removed.
+    """For each data type of each database, the newest good backup that has it: never removed.
 
     One whose files are not all there doesn't end the search, but stays: perhaps a disk is not mounted. A safety backup
     holds what a restore replaced, mostly a bad state: it only counts where there is nothing else.
     """
     missing = _missing(records)
-    found: dict[tuple[UUID, str, str], bool] = {}
+    found: dict[tuple[str, str], bool] = {}
     last: dict[int, list[str]] = {}
     for record in sorted(records, key=lambda record: (record.trigger == Trigger.SAFETY, -record.sequence)):
-        if record.status != Status.SUCCESS or record.is_damaged:
+        if record.status != Status.SUCCESS or record.is_damaged or record.is_unsigned:
             continue
         for name in record.data_types:
-            if not found.get((record.project_id, record.database, name)):
-                found[record.project_id, record.database, name] = not missing(record)
+            if not found.get((record.database, name)):
+                found[record.database, name] = not missing(record)
                 last.setdefault(record.pk, []).append(name)
     sure = _("the last good backup of %(types)s")
     unsure = _("perhaps the last good backup of %(types)s: files of it or of others are missing now")

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from itertools import islice
 from typing import Any
-from uuid import UUID
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -37,15 +36,15 @@ def problem(keep: Any) -> str:
 
 
 def survivors(records: Iterable[BackupRecord], keep: Mapping[str, int]) -> dict[int, str]:
-    """The keys of those that stay, each with the periods whose last it is, by project, database and set of types.
+    """The keys of those that stay, each with the periods of which it is the last, by database and set of data types.
 
     What is dated in the future stays by itself: it must not take the place of what there really was.
     """
     now = timezone.now()
-    groups: dict[tuple[UUID, str, frozenset[str]], list[BackupRecord]] = {}
+    groups: dict[tuple[str, frozenset[str]], list[BackupRecord]] = {}
     for record in sorted(records, key=lambda record: (record.created_at, record.sequence), reverse=True):
         if _counts(record) and record.created_at <= now:
-            groups.setdefault((record.project_id, record.database, frozenset(record.data_types)), []).append(record)
+            groups.setdefault((record.database, frozenset(record.data_types)), []).append(record)
     periods: dict[int, list[str]] = {}
     for group in groups.values():
         for name, number in keep.items():

@@ -1,218 +1,189 @@
-"""A backup from a file that somebody brings, read as if an attacker had made it.
-
-It is copied into the vault under its own name while its digest is taken, checked chunk by chunk, and only then gets its
-sidecar and its record. Nothing is unpacked to the disk.
-"""
+"""A backup that was downloaded comes into the vault: checked to its last row before it counts."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from ..conf import get_settings
-from ..engine import embedded, verify
+from ..engine import incoming, manifest, verify
 from ..engine import sidecar as sidecars
-from ..engine.encryption import KEY_SUFFIX
 from ..engine.errors import BackupCenterError, Damaged, Locked, Refused
-from ..engine.manifest import STRANGERS_LIMIT
+from ..engine.incoming import Incoming
 from ..engine.sidecar import SIDECAR_LIMIT, SIDECAR_SUFFIX, Sidecar
-from ..engine.vault import BUFFER, LocalVault, Vault
+from ..engine.vault import BUFFER, PARTIAL
 from ..models import BackupLog, BackupRecord
-from . import catalogue, entries, interrupted, journal, lineage
+from . import catalogue, enrolling, interrupted, journal, lineage
 from .connecting import home_alias, refuse_inside_transaction
-from .entries import Entry
-from .keys import KEY_LIMIT
-from .lease import Lease, hold
+from .enrolling import Enrolment
+from .lease import hold
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
-    """What somebody brings: an archive, its sidecar (if it is there) and, of an encrypted one, its key's file."""
-
-    archive: BinaryIO
-    sidecar: BinaryIO | None = None
-    key: BinaryIO | None = None
+Progress = Callable[[str, int, int], None]  # table, rows done, rows in all
 
 
 def import_backup(
-    parcel: Parcel, user: AbstractBaseUser | None = None, *, accept_unsigned: bool = False
+    archive: BinaryIO,
+    sidecar: BinaryIO | None,
+    user: AbstractBaseUser | None = None,
+    *,
+    accept_unsigned: bool = False,
+    progress: Progress | None = None,
 ) -> BackupRecord:
-    """The record of the backup, pinned. Another project's is restorable, and never a parent.
+    """Take an archive in, with its sidecar, pinned. Both are open files that can be sought in.
 
-    Without a sidecar that a key of ours signed it is refused, unless ``accept_unsigned``: then it counts as damaged,
-    and a restore must be told again. When it raises, nothing is left of it but the reason in the log.
+    What no key known here signed is refused, unless ``accept_unsigned``: then it needs no sidecar, and is marked.
     """
     refuse_inside_transaction(home_alias())
     try:
-        entry, sidecar = _opened(parcel, accept_unsigned)
-        with hold("import") as lease:
-            interrupted.settle(lease)
-            return _imported(parcel, entry, sidecar, lease, user)
+        return _Import(archive, sidecar, accept_unsigned=accept_unsigned).run(user, progress)
     except BackupCenterError as error:
-        findings = list(getattr(error, "findings", ()))
-        level, name = BackupLog.Level.ERROR, type(error).__name__
-        journal.write(BackupLog.Operation.IMPORT, level, str(error), user=user, error=name, findings=findings)
+        journal.write(
+            BackupLog.Operation.IMPORT, BackupLog.Level.ERROR, str(error), user=user, error=type(error).__name__
+        )
         raise
 
 
-@contextmanager
-def spool(name: str) -> Iterator[BinaryIO]:
-    """A file beside the backups for what is on its way here; gone when the block ends."""
-    with LocalVault(get_settings().directory).scratch(name) as stream:
-        yield stream
-
-
-def _opened(parcel: Parcel, accept_unsigned: bool) -> tuple[Entry, bytes]:
-    """What the parcel says that it is, and the sidecar to keep. Sizes are bounded before anything is read."""
-    if parcel.sidecar is None:
-        if not accept_unsigned:
+class _Import:
+    def __init__(self, archive: BinaryIO, sidecar: BinaryIO | None, *, accept_unsigned: bool) -> None:
+        self.vault = catalogue.get_vault()
+        self.written: list[str] = []
+        self.incoming = incoming.recognised(archive)
+        if sidecar is not None:
+            self.signature = _read(sidecar)
+            self.sidecar = _opened(self.signature, accept_unsigned)
+        elif accept_unsigned:
+            self.signature, self.sidecar = _made_up(self.incoming)
+        else:
             raise Refused(
                 _(
-                    "An archive alone does not prove who wrote it. Bring its sidecar along (NAME.manifest.json, a"
-                    " download of the same page), or run import_backup --accept-unsigned if you trust whoever made it."
+                    "Without its sidecar (NAME.manifest.json) nothing tells who made this archive. Import both"
+                    " together; whoever knows where it comes from can use import_backup --accept-unsigned."
                 )
             )
-        return _from_archive(parcel.archive)
-    data = parcel.sidecar.read(SIDECAR_LIMIT + 1)
+        self.enrolment = enrolling.enrolment(self.sidecar)
+
+    def run(self, user: AbstractBaseUser | None, progress: Progress | None) -> BackupRecord:
+        _refuse_what_is_known(self.enrolment)
+        _refuse_without_lenders(self.enrolment)
+        if not self.sidecar.signed:
+            _require_what_it_says(self.incoming, self.sidecar)
+        self._copy(progress or (lambda table, done, total: None))
+        try:
+            return self._enrol(user)
+        except BaseException:
+            for name in reversed(self.written):
+                self.vault.delete(name)
+            raise
+
+    def _copy(self, progress: Progress) -> None:
+        """It appears under its name when its size, its SHA-256 and every row are what the manifest says."""
+        name, described = self.enrolment.record.file_path, self.sidecar.manifest
+        with self.vault.create(name) as stream:
+            _copy_exactly(self.incoming, stream, self.sidecar)
+            stream.flush()
+            source = catalogue.source(described, self.vault)
+            source = replace(source, archives={**source.archives, described.id: name + PARTIAL})
+            if found := verify.examine_chunks(described, source, progress):
+                text = _("%(name)s is damaged; it was not imported.") % {"name": name}
+                raise Damaged(text, [finding.message for finding in found])
+        self.written.append(name)
+
+    def _enrol(self, user: AbstractBaseUser | None) -> BackupRecord:
+        """The sidecar comes last, as always. Who dies before COMMIT leaves what a rescan finds."""
+        name = self.enrolment.record.backup_name + SIDECAR_SUFFIX
+        with hold("import") as lease:
+            interrupted.settle(lease)
+            _refuse_what_is_known(self.enrolment, files=False)
+            _refuse_without_lenders(self.enrolment)
+            with transaction.atomic(using=home_alias()):
+                [record] = enrolling.enrol([self.enrolment], lease)
+                self._log(record, user)
+                lease.check()
+                with self.vault.create(name) as stream:
+                    stream.write(self.signature)
+                self.written.append(name)
+        return record
+
+    def _log(self, record: BackupRecord, user: AbstractBaseUser | None) -> None:
+        message, level = _("Imported; pinned until it is released."), BackupLog.Level.SUCCESS
+        if record.is_unsigned:
+            message = _("Imported without a signature of a key that is known here; it was accepted all the same.")
+            level = BackupLog.Level.WARNING
+        unsigned = {"accepted_unsigned": True} if record.is_unsigned else {}
+        journal.write(
+            BackupLog.Operation.IMPORT, level, message, record=record, user=user,
+            project=str(record.project_id), **unsigned,
+        )  # fmt: skip
+
+
+def _read(sidecar: BinaryIO) -> bytes:
+    data = sidecar.read(SIDECAR_LIMIT + 1)
     if len(data) > SIDECAR_LIMIT:
-        raise Damaged(_("%(name)s is larger than any sidecar can be.") % {"name": SIDECAR_SUFFIX})
-    trusted, name = get_settings().signing_keys, _("The sidecar")
+        raise Damaged(_("%(name)s is larger than any sidecar can be.") % {"name": _("The sidecar")})
+    return data
+
+
+def _opened(data: bytes, accept_unsigned: bool) -> Sidecar:
     try:
-        entry = entries.of(sidecars.open_sidecar(data, trusted, name, unsigned=accept_unsigned))
-    except Locked:
-        entry = entries.of(sidecars.open_clear(data, trusted, name, unsigned=accept_unsigned))
-    entries.require_sane(entry, str(entry.described.name))
-    return entry, data
+        return sidecars.open_sidecar(data, get_settings().signing_keys, _("The sidecar"), unsigned=accept_unsigned)
+    except Locked as error:
+        text = _("The backup is encrypted: put its three files into the vault (BACKUP_DIR), and run rescan_vaults.")
+        raise Refused(text) from error
 
 
-def _from_archive(archive: BinaryIO) -> tuple[Entry, bytes]:
-    manifest, body = embedded.read(archive)
-    archive.seek(0)
-    sha256 = hashlib.file_digest(archive, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants more
-    size = archive.tell()
-    entry = entries.of(Sidecar(size=size, sha256=sha256, manifest=manifest, signed=False))
-    entries.require_sane(entry, str(manifest.name))
-    return entry, b"".join(sidecars.unsigned([body], size, sha256, manifest.needs))
+def _made_up(found: Incoming) -> tuple[bytes, Sidecar]:
+    """From the manifest in the archive, which anybody may have written."""
+    body = found.manifest(manifest.STRANGERS_LIMIT)
+    described = manifest.load(body, strangers=True)
+    found.stream.seek(0)
+    sha256 = hashlib.file_digest(found.stream, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants more
+    sidecar = Sidecar(size=found.size, sha256=sha256, manifest=described, signed=False)
+    return sidecars.unsigned(body, found.size, sha256, described.needs), sidecar
 
 
-def _imported(
-    parcel: Parcel, entry: Entry, sidecar: bytes, lease: Lease, user: AbstractBaseUser | None
-) -> BackupRecord:
-    vault, record = catalogue.get_vault(), entries.record_of(entry, BackupRecord.Trigger.IMPORT)
-    record.created_by, record.created_by_name = journal.still_there(user), journal.actor_name(user)
-    record.is_automatic = user is None
-    _refuse_what_is_here(record, vault)
-    _refuse_unknown_lenders(record)
-    _refuse_impossible_chunks(entry)
-    try:
-        _copy(parcel, entry, vault)
-        entry = _with_its_key(entry, sidecar, vault)
-        entries.describe(record, entry)
-        _require_whole(entry, vault)
-        with vault.create(record.backup_name + SIDECAR_SUFFIX) as stream:
-            stream.write(sidecar)
-        with transaction.atomic(using=home_alias()):
-            lease.check()
-            entries.save(record)
-            entries.link({entry.described.id: entry.described.parent})
-            lease.count_from(record.sequence)
-            _log(record, entry, user)
-    except BaseException:
-        catalogue.remove_files(record, vault)
-        raise
-    return record
+def _require_what_it_says(found: Incoming, sidecar: Sidecar) -> None:
+    """Nobody vouches for it: then archive and sidecar must at least say the same, and hold nothing else."""
+    if manifest.load(found.manifest(manifest.STRANGERS_LIMIT), strangers=True) != sidecar.manifest:
+        raise Damaged(_("The sidecar is another archive's."))
+    found.require_exactly(sidecar.manifest)
 
 
-def _refuse_what_is_here(record: BackupRecord, vault: Vault) -> None:
-    facts = {"name": record.backup_name}
-    if BackupRecord.objects.filter(backup_id=record.backup_id).exists():
-        raise Refused(_("%(name)s is here already.") % facts)
-    if clash := entries.clash(record):
-        raise Refused(clash)
-    if any(vault.exists(record.backup_name + suffix) for suffix in catalogue.SUFFIXES):
-        raise Refused(_("Files of %(name)s lie in the vault already: rescan_vaults tells what they are.") % facts)
+def _copy_exactly(found: Incoming, stream: BinaryIO, sidecar: Sidecar) -> None:
+    """Never more than the sidecar says: a file that grows meanwhile doesn't fill the disk."""
+    if found.size != sidecar.size:
+        text = _("The archive has %(found)d bytes instead of %(expected)d: it is cut off, or another backup's.")
+        raise Damaged(text % {"found": found.size, "expected": sidecar.size})
+    digest = hashlib.sha256()
+    found.stream.seek(0)
+    left = found.size
+    while left and (piece := found.stream.read(min(BUFFER, left))):
+        digest.update(piece)
+        stream.write(piece)
+        left -= len(piece)
+    if digest.hexdigest() != sidecar.sha256:
+        raise Damaged(_("The archive is damaged, or another backup's: its SHA-256 is not that of the sidecar."))
 
 
-def _refuse_unknown_lenders(record: BackupRecord) -> None:
-    if missing := lineage.missing_lenders(record):
-        text = _("%(name)s borrows from archives that are not here: import those first. %(problems)s")
-        raise Refused(text % {"name": record.backup_name, "problems": " ".join(missing)})
+def _refuse_what_is_known(enrolment: Enrolment, *, files: bool = True) -> None:
+    record, vault = enrolment.record, catalogue.get_vault()
+    if known := BackupRecord.objects.filter(backup_id=record.backup_id).first():
+        text = _("This backup is here already: %(name)s. If its files are damaged, delete it first.")
+        raise Refused(text % {"name": known.backup_name})
+    taken = BackupRecord.objects.filter(backup_name=record.backup_name).exists()
+    if taken or (files and any(vault.exists(record.backup_name + suffix) for suffix in catalogue.SUFFIXES)):
+        text = _("Another backup has the name %(name)s here. Delete that one first, or run rescan_vaults to see it.")
+        raise Refused(text % {"name": record.backup_name})
 
 
-def _refuse_impossible_chunks(entry: Entry) -> None:
-    """Of what nobody signed. A chunk may be as large as its largest row, but nobody needs gigabytes of them here."""
-    if entry.signed or entry.sidecar is None:
-        return
-    own = 0
-    for table in entry.sidecar.manifest.tables:
-        for chunk in table.chunks:
-            own += chunk.length if chunk.archive == entry.described.id else 0
-            if chunk.size > STRANGERS_LIMIT:
-                raise Damaged(_("%(table)s has a chunk of an impossible size") % {"table": table.label})
-    if own > entry.size:
-        raise Damaged(_("Its chunks take more room than the archive has."))
-
-
-def _copy(parcel: Parcel, entry: Entry, vault: Vault) -> None:
-    """Into the vault; what is not of the size and SHA-256 that its sidecar states never gets its name there."""
-    name, digest, left = entry.described.archive_name, hashlib.sha256(), entry.size
-    parcel.archive.seek(0)
-    with vault.create(name) as stream:
-        while left and (piece := parcel.archive.read(min(BUFFER, left))):
-            digest.update(piece)
-            stream.write(piece)
-            left -= len(piece)
-        if left or parcel.archive.read(1) or digest.hexdigest() != entry.sha256:
-            raise Damaged(_("The archive is not the one that the sidecar describes: its size or SHA-256 differs."))
-    if entry.described.keys:
-        if parcel.key is None:
-            raise Refused(_("The archive is encrypted: it can only be imported with its sidecar and its key file."))
-        with vault.create(entry.described.name + KEY_SUFFIX) as stream:
-            stream.write(parcel.key.read(KEY_LIMIT))
-
-
-def _with_its_key(entry: Entry, sidecar: bytes, vault: Vault) -> Entry:
-    """What an encrypted backup holds, if this server can open it: now its key's file is there."""
-    if entry.sidecar is not None:
-        return entry
-    trusted, name, unlock = get_settings().signing_keys, entry.described.name, catalogue.unlocking(vault)
-    try:
-        opened = entries.of(sidecars.open_sidecar(sidecar, trusted, name, unlock, unsigned=not entry.signed))
-    except (Locked, Refused):
-        return entry
-    entries.require_sane(opened, name)
-    return opened
-
-
-def _require_whole(entry: Entry, vault: Vault) -> None:
-    """Every chunk is read; of an encrypted backup that can't be opened here, its bytes."""
-    source = catalogue.source(entry.described, vault)
-    if entry.sidecar is not None:
-        findings = verify.examine(entry.sidecar, source, deep=True)
-    else:
-        findings = verify.examine_clear(entry.described, source)  # type: ignore[arg-type]  # it is, without a sidecar
-    if findings:
-        text = _("%(name)s is damaged; it was not imported.")
-        raise Damaged(text % {"name": entry.described.name}, [finding.message for finding in findings])
-
-
-def _log(record: BackupRecord, entry: Entry, user: AbstractBaseUser | None) -> None:
-    if entry.signed:
-        level, message = BackupLog.Level.SUCCESS, _("Imported from a file; pinned until it is released.")
-        journal.write(BackupLog.Operation.IMPORT, level, message, record=record, user=user, sha256=entry.sha256)
-        return
-    level, message = (
-        BackupLog.Level.WARNING,
-        _("Imported without a valid signature, and accepted all the same; pinned."),
-    )
-    details = {"accepted_unsigned": True, "sha256": entry.sha256}
-    journal.write(BackupLog.Operation.IMPORT, level, message, record=record, user=user, **details)
+def _refuse_without_lenders(enrolment: Enrolment) -> None:
+    if missing := lineage.missing_lenders(enrolment.record):
+        text = _("It borrows from other archives; import those first: %(missing)s")
+        raise Refused(text % {"missing": " ".join(missing)})

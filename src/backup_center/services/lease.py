@@ -143,13 +143,13 @@ class Lease:
         return Installation.objects.get(pk=Installation.SINGLETON).last_sequence
 
     def adopt(self, project: uuid.UUID) -> None:
-        """This installation goes on as that project."""
+        """From now on we are the project whose backups were found."""
         if not self._mine().update(project_id=project):
             raise LeaseLost(_lost())
         self.before.project_id = project
 
     def count_from(self, sequence: int) -> None:
-        """No number up to this one is given to a new backup."""
+        """Never hand out a number that was used already."""
         self._mine().filter(last_sequence__lt=sequence).update(last_sequence=sequence)
 
     def handed_on(self) -> dict[str, Any]:
@@ -237,14 +237,8 @@ def lock_path(database: Path) -> Path:
 
 
 def _busy(operation: str, holder: str) -> str:
-    names = {
-        "backup": _("backup"),
-        "restore": _("restore"),
-        "cleanup": _("cleanup"),
-        "keys": _("keys"),
-        "rescan": _("rescan"),
-        "import": _("import"),
-    }
+    names = {"backup": _("backup"), "restore": _("restore"), "cleanup": _("cleanup"), "keys": _("keys")}
+    names |= {"rescan": _("rescan"), "import": _("import")}
     facts = {"operation": names.get(operation, "?"), "holder": holder.rpartition(":")[0] or "?"}
     return _("Another operation is running (%(operation)s by %(holder)s). Try again when it is done.") % facts
 

@@ -1,254 +1,220 @@
-"""The catalogue rebuilt from what lies in the vault: records for sidecars that have none, and a word on all else."""
+"""The catalogue, rebuilt from sidecars alone; and all that a vault holds besides, or should hold and doesn't."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from ..engine.errors import BackupCenterError, BadSignature
+from ..engine.errors import BackupCenterError, BadSignature, Damaged, Incomplete, Locked, NotFound, Unsupported
 from ..engine.sidecar import SIDECAR_SUFFIX
 from ..engine.vault import Vault
 from ..models import BackupLog, BackupRecord
-from . import catalogue, entries, interrupted, journal
+from . import catalogue, enrolling, interrupted, journal, lineage
 from .connecting import home_alias, refuse_inside_transaction
-from .entries import Entry
+from .enrolling import Enrolment
 from .lease import Lease, hold
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
-# What may keep a backup from being restored; the others only lie there.
-SERIOUS = ("unsigned", "unreadable", "missing", "clash", "differs")
+SIGNATURE, DAMAGED, MISSING, CLASH, DIFFERS = "signature", "damaged", "missing", "clash", "differs"
+FAILED, FOREIGN, UNSIGNED, LOCKED = "failed", "foreign", "unsigned", "locked"
+ORPHAN, PARTIAL, STRANGER = "orphan", "partial", "stranger"
+SERIOUS = {SIGNATURE, DAMAGED, MISSING, CLASH, DIFFERS}  # a backup that was there, or is, can't be relied on
+COMPARED = ("backup_name", "project_id", "file_path", "file_size", "file_hash")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """``kind``: one of ``SERIOUS``, ``locked``, ``orphan``, ``stranger``, ``partial``. The message says what to do."""
+    """``name``: of the file or the backup. ``advice``: what to do about it."""
 
-    kind: str
     name: str
+    kind: str
     message: str
+    advice: str = ""
+
+    @property
+    def is_serious(self) -> bool:
+        return self.kind in SERIOUS
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Names of backups: ``foreign`` and ``unsigned`` are among the ``added``; ``mended`` were there, with less."""
+    """``adopted``: the project id that this installation took over from what it found, if it did."""
 
-    added: list[str] = field(default_factory=list)
-    foreign: list[str] = field(default_factory=list)
-    unsigned: list[str] = field(default_factory=list)
-    mended: list[str] = field(default_factory=list)
-    known: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    adopted: str = ""
+    added: tuple[BackupRecord, ...]
+    known: int
+    adopted: UUID | None
+    findings: tuple[Finding, ...]
 
 
-def rescan(user: AbstractBaseUser | None = None, *, accept_unsigned: bool = False, dry_run: bool = False) -> Report:
-    """Record every backup whose sidecar one of our keys signed (or any, if told so), and compare those recorded.
+def rescan(user: AbstractBaseUser | None = None, *, dry_run: bool = False) -> Report:
+    """A record for each backup in the vault that is signed, complete and not known yet, pinned until it is released.
 
-    Nothing in the vault is changed. An installation without backups of its own goes on as the project whose backups it
-    finds, if all are of one; elsewhere those of other projects are restorable, and never parents.
+    An installation without backups of its own takes over the project id, if all that is found is of one project.
     """
     refuse_inside_transaction(home_alias())
     with hold("rescan") as lease:
-        if not dry_run:
-            interrupted.settle(lease)
-        scan = _Scan(catalogue.get_vault(), accept_unsigned)
-        scan.run()
-        report = scan.report
-        if project := scan.project_to_adopt(lease):
-            report.adopted = project
-        ours = report.adopted or str(lease.before.project_id)
-        report.foreign = [record.backup_name for record in scan.new if str(record.project_id) != ours]
-        if not dry_run:
-            with transaction.atomic(using=home_alias()):
-                _keep(scan, lease, user)
+        interrupted.settle(lease)
+        look = _Look(catalogue.get_vault())
+        with transaction.atomic(using=home_alias()):
+            report = _enrolled(look, lease)
+            if dry_run:
+                transaction.set_rollback(True, using=home_alias())
+            else:
+                _log(report, user)
     return report
 
 
-class _Scan:
-    """Reads the vault and writes nothing. ``new`` and ``changed`` are records that are not saved."""
+class _Look:
+    """What there is, before anything is written: whole backups that are ``new``, and findings."""
 
-    def __init__(self, vault: Vault, accept_unsigned: bool) -> None:
-        self.vault, self.accept_unsigned = vault, accept_unsigned
-        self.report = Report()
-        self.new: list[BackupRecord] = []
-        self.changed: list[BackupRecord] = []
-        self.parents: dict[str, str | None] = {}
-        self._signed_projects: set[str] = set()
-
-    def run(self) -> None:
-        names = self.vault.names()
-        for name in names:
+    def __init__(self, vault: Vault) -> None:
+        self.vault = vault
+        self.names = vault.names()
+        self.known = {record.backup_id: record for record in BackupRecord.objects.defer("contents", "progress")}
+        self.by_name = {record.backup_name: record for record in self.known.values()}
+        self.new: list[Enrolment] = []
+        self.findings: list[Finding] = []
+        self.recognised = 0
+        for name in self.names:
             if name.endswith(SIDECAR_SUFFIX):
-                self._sidecar(name)
-        self._records_without_sidecar(set(names))
-        self._lenders()
-        self._leftovers(names)
+                self.findings += self._sidecar(name)
+        self.findings += self._known_but_missing()
+        self.findings += self._others()
 
-    def project_to_adopt(self, lease: Lease) -> str:
-        """Only what is signed says who we are; and only to an installation that has no backups yet."""
-        own = BackupRecord.objects.filter(project_id=lease.before.project_id).exists()
-        if own or len(self._signed_projects) != 1 or str(lease.before.project_id) in self._signed_projects:
-            return ""
-        return next(iter(self._signed_projects))
-
-    def _sidecar(self, name: str) -> None:
+    def _sidecar(self, name: str) -> Iterator[Finding]:
         stem = name.removesuffix(SIDECAR_SUFFIX)
+        known = self.by_name.get(stem)
         try:
-            entry = entries.read(name, self.vault, unsigned=self.accept_unsigned)
-        except BadSignature as error:
-            self._find(
-                "unsigned",
-                stem,
-                _("%(error)s Or run rescan_vaults --accept-unsigned, if you trust whoever could write here.")
-                % {"error": error},
-            )
+            try:
+                found = catalogue.read_sidecar(name, self.vault, unsigned=bool(known and known.is_unsigned))
+                enrolment = enrolling.enrolment(found)
+            except (Locked, Unsupported) as error:
+                enrolment = enrolling.enrolment(catalogue.read_clear(name, self.vault))
+                advice = _("Give this server the key (docs/encryption.md) before you restore it.")
+                yield Finding(name=stem, kind=LOCKED, message=str(error), advice=advice)
         except BackupCenterError as error:
-            self._find(
-                "unreadable", stem, _("%(error)s Put another copy of it here, and run it again.") % {"error": error}
-            )
+            yield _unreadable(name, error)
+            return
+        record = enrolment.record
+        if record.backup_name != stem:
+            message = _("%(file)s is the sidecar of %(name)s.") % {"file": name, "name": record.backup_name}
+            yield Finding(name=name, kind=DAMAGED, message=message, advice=_("Give its files their own name again."))
+        elif record.backup_id in self.known:
+            self.recognised += 1
+            yield from _compared(self.known[record.backup_id], record)
+        elif known is not None:
+            message = _("Another backup is known here under this name.")
+            advice = _("Delete that one, or move these files elsewhere; then run rescan_vaults again.")
+            yield Finding(name=stem, kind=CLASH, message=message, advice=advice)
+        elif problem := catalogue.not_in_vault(record):
+            yield Finding(name=stem, kind=MISSING, message=problem, advice=_put_back())
         else:
-            record = BackupRecord.objects.filter(backup_id=entry.described.id).first()
-            if record is None:
-                self._unknown(entry)
-            else:
-                self._known(record, entry)
+            self.new.append(enrolment)
 
-    def _unknown(self, entry: Entry) -> None:
-        record = entries.record_of(entry, BackupRecord.Trigger.FOUND)
-        name = record.backup_name
-        if missing := catalogue.not_in_vault(record):
-            self._find("missing", name, _("%(error)s Put it back, and run it again.") % {"error": missing})
-            return
-        if clash := entries.clash(record) or self._clash_here(record):
-            self._find("clash", name, clash)
-            return
-        self.new.append(record)
-        self.parents[entry.described.id] = entry.described.parent
-        self.report.added.append(name)
-        if entry.signed:
-            self._signed_projects.add(entry.described.project)
-        else:
-            self.report.unsigned.append(name)
-        self._say_if_locked(entry)
+    def _known_but_missing(self) -> Iterator[Finding]:
+        for record in self.known.values():
+            if record.status != BackupRecord.Status.SUCCESS:
+                continue
+            if problem := catalogue.not_in_vault(record):
+                advice = _put_back() + " " + _("If it is gone for good, delete the backup on its page.")
+                yield Finding(name=record.backup_name, kind=MISSING, message=problem, advice=advice)
 
-    def _clash_here(self, record: BackupRecord) -> str:
-        taken = {(other.project_id, other.sequence): other.backup_name for other in self.new}
-        other = taken.get((record.project_id, record.sequence))
-        if other is None and record.backup_id not in {other.backup_id for other in self.new}:
-            return ""
-        facts = {"name": record.backup_name, "other": other or "?"}
-        return _("%(name)s and %(other)s say that they are the same backup: take one of them away.") % facts
-
-    def _known(self, record: BackupRecord, entry: Entry) -> None:
-        name = record.backup_name
-        told = (entry.described.name, entry.size, entry.sha256)
-        begun_to_be_deleted = record.status == BackupRecord.Status.FAILED and record.file_hash
-        if record.status in catalogue.UNDECIDED or begun_to_be_deleted:
-            return  # whoever writes next decides
-        if record.status == BackupRecord.Status.SUCCESS and told != (name, record.file_size, record.file_hash):
-            text = _("%(name)s is not what was recorded: size, SHA-256 or name differ. Put the right copy here.")
-            self._find("differs", name, text % {"name": name})
-            return
-        self.report.known.append(name)
-        if not entry.signed:
-            text = _("%(name)s is not signed with a key that is known here; a restore needs --accept-unsigned.")
-            self._find("unsigned", name, text % {"name": name})
-            return
-        self._say_if_locked(entry)
-        if entry.sidecar is not None and (record.status == BackupRecord.Status.FAILED or not record.contents):
-            entries.describe(record, entry)
-            record.error_message = ""
-            self.changed.append(record)
-            self.report.mended.append(name)
-        if missing := catalogue.not_in_vault(record):
-            self._find("missing", name, _("%(error)s Put it back, and run it again.") % {"error": missing})
-
-    def _say_if_locked(self, entry: Entry) -> None:
-        if entry.sidecar is None:
-            text = _("%(name)s is encrypted: give this server the key, and run it again to learn what it holds.")
-            self._find("locked", entry.described.name, text % {"name": entry.described.name})
-
-    def _records_without_sidecar(self, names: set[str]) -> None:
-        for record in BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS).defer("contents", "progress"):
-            if record.backup_name + SIDECAR_SUFFIX not in names:
-                text = _("The sidecar of %(name)s is gone: put it back, or delete the backup.")
-                self._find("missing", record.backup_name, text % {"name": record.backup_name})
-
-    def _lenders(self) -> None:
-        there = {
-            str(key)
-            for key in BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS).values_list(
-                "backup_id", flat=True
-            )
-        }
-        there |= {str(record.backup_id) for record in self.new}
-        for record in self.new:
-            for archive in sorted(set(record.needs) - there):
-                text = _(
-                    "%(name)s needs archive %(id)s, which is not here: put it and its sidecar back, and run it again."
+    def _others(self) -> Iterator[Finding]:
+        for name in self.vault.partials():
+            advice = _("If no backup and no import runs, it can be deleted.")
+            yield Finding(name=name, kind=PARTIAL, message=_("It was never finished."), advice=advice)
+        for name in self.names:
+            stem = next((name.removesuffix(end) for end in catalogue.SUFFIXES if name.endswith(end)), None)
+            if stem is None:
+                message, advice = _("It is no file of a backup."), _("Move it elsewhere; nothing here touches it.")
+                yield Finding(name=name, kind=STRANGER, message=message, advice=advice)
+            elif stem + SIDECAR_SUFFIX not in self.names and stem not in self.by_name:
+                message = _("Its sidecar is missing, so it doesn't count as a backup.")
+                advice = _(
+                    "Put the sidecar back and run rescan_vaults again. Without it, move the archive elsewhere:"
+                    " `import_backup FILE --accept-unsigned` takes it in, if you know where it comes from."
                 )
-                self._find("missing", record.backup_name, text % {"name": record.backup_name, "id": archive})
-
-    def _leftovers(self, names: list[str]) -> None:
-        """Everything that has no sidecar beside it."""
-        stems = {name.removesuffix(SIDECAR_SUFFIX) for name in names if name.endswith(SIDECAR_SUFFIX)}
-        stems |= set(BackupRecord.objects.values_list("backup_name", flat=True))  # spoken of already, or cleaned up
-        for name in names:
-            suffix = next((suffix for suffix in catalogue.SUFFIXES if name.endswith(suffix)), None)
-            if suffix is None:
-                self._find("stranger", name, _("%(name)s is not ours: keep it elsewhere.") % {"name": name})
-            elif name.removesuffix(suffix) not in stems:
-                text = _(
-                    "%(name)s has no sidecar, so it was never completed or lost it: put the sidecar back, move it"
-                    " elsewhere and use import_backup, or delete it."
-                )
-                self._find("orphan", name, text % {"name": name})
-        for name in self.vault.partial_names():
-            text = _("%(name)s was never completed: delete it, if nothing is writing it.")
-            self._find("partial", name, text % {"name": name})
-
-    def _find(self, kind: str, name: str, message: str) -> None:
-        self.report.findings.append(Finding(kind=kind, name=name, message=message))
+                yield Finding(name=name, kind=ORPHAN, message=message, advice=advice)
 
 
-def _keep(scan: _Scan, lease: Lease, user: AbstractBaseUser | None) -> None:
-    """All of it, or nothing."""
-    report = scan.report
-    lease.check()
-    if report.adopted:
-        lease.adopt(UUID(report.adopted))
-    for record in scan.new:
-        entries.save(record)
-        level = BackupLog.Level.WARNING if record.is_damaged else BackupLog.Level.INFO
-        message = (
-            _("Found in the vault without a valid signature, and accepted all the same; pinned.")
-            if record.is_damaged
-            else _("Found in the vault; pinned until it is released.")
-        )
-        details = {"accepted_unsigned": True} if record.is_damaged else {}
-        journal.write(BackupLog.Operation.RESCAN, level, message, record=record, user=user, **details)
-    entries.link(scan.parents)
-    for record in scan.changed:
-        record.save()
-    lease.count_from(max((record.sequence for record in scan.new), default=0))
-    counted = Counter(finding.kind for finding in report.findings)
-    serious = any(counted[kind] for kind in SERIOUS)
+def _enrolled(look: _Look, lease: Lease) -> Report:
+    adopted = _adopted(look.new, lease)
+    added = enrolling.enrol(look.new, lease)
+    foreign = _("It is another project's: it can be restored, and nothing is ever borrowed from it.")
+    findings = [
+        *look.findings,
+        *(
+            Finding(name=record.backup_name, kind=MISSING, message=" ".join(missing), advice=_put_back())
+            for record in [*added, *look.known.values()]
+            if record.status == BackupRecord.Status.SUCCESS and (missing := lineage.missing_lenders(record))
+        ),
+        *(
+            Finding(name=record.backup_name, kind=FOREIGN, message=foreign)
+            for record in added
+            if record.project_id != lease.before.project_id
+        ),
+    ]
+    return Report(added=tuple(added), known=look.recognised, adopted=adopted, findings=tuple(findings))
+
+
+def _adopted(new: Sequence[Enrolment], lease: Lease) -> UUID | None:
+    """With the old project id, the next incremental backup can borrow from what was found."""
+    projects = {each.record.project_id for each in new}
+    ours = lease.before.project_id
+    if len(projects) != 1 or projects == {ours} or BackupRecord.objects.filter(project_id=ours).exists():
+        return None
+    [project] = projects
+    lease.adopt(project)
+    return project
+
+
+def _compared(record: BackupRecord, found: BackupRecord) -> Iterator[Finding]:
+    """A record that is there already, with what its sidecar says."""
+    if record.status == BackupRecord.Status.FAILED:
+        advice = _("The next cleanup decides about it. To keep its files, move them elsewhere before.")
+        yield Finding(name=record.backup_name, kind=FAILED, message=record.error_message, advice=advice)
+        return
+    if record.is_unsigned:
+        message = _("It was imported without a valid signature.")
+        yield Finding(name=record.backup_name, kind=UNSIGNED, message=message)
+    different = [name for name in COMPARED if getattr(record, name) != getattr(found, name)]
+    if set(record.needs) != set(found.needs):
+        different.append("needs")
+    if different:
+        message = _("Its record and its sidecar differ: %(fields)s.") % {"fields": ", ".join(different)}
+        advice = _("The sidecar is what was signed: somebody changed the record. Verify the backup.")
+        yield Finding(name=record.backup_name, kind=DIFFERS, message=message, advice=advice)
+
+
+def _unreadable(name: str, error: BackupCenterError) -> Finding:
+    kinds = {BadSignature: SIGNATURE, Incomplete: SIGNATURE, NotFound: MISSING}
+    kind = kinds.get(type(error), DAMAGED)
+    advice = _("Then run rescan_vaults again; or look for another copy.") if isinstance(error, Damaged) else _put_back()
+    return Finding(name=name, kind=kind, message=str(error), advice=advice)
+
+
+def _put_back() -> str:
+    return _("Put the file back from another copy, and run rescan_vaults again.")
+
+
+def _log(report: Report, user: AbstractBaseUser | None) -> None:
+    found = _("Found in the vault by a rescan; pinned until it is released.")
+    for record in report.added:
+        journal.write(BackupLog.Operation.RESCAN, BackupLog.Level.INFO, found, record=record, user=user)
+    serious = any(finding.is_serious for finding in report.findings)
     journal.write(
         BackupLog.Operation.RESCAN,
         BackupLog.Level.WARNING if serious else BackupLog.Level.SUCCESS,
-        _("%(added)d backups were found and recorded; %(known)d were known.")
-        % {"added": len(report.added), "known": len(report.known)},
+        _("%(added)d backups were added, %(known)d were known; %(findings)d findings.")
+        % {"added": len(report.added), "known": report.known, "findings": len(report.findings)},
         user=user,
-        added=report.added,
-        mended=report.mended,
-        foreign=report.foreign,
-        adopted=report.adopted or None,
-        findings=[finding.message for finding in report.findings],
+        adopted=str(report.adopted) if report.adopted else None,
+        findings=[f"{finding.name}: {finding.message}" for finding in report.findings],
     )

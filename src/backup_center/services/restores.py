@@ -185,7 +185,7 @@ class _Restore:
 
     def _begin_safety(self, selection: Selection) -> tuple[BackupRecord, Manifest | None]:
         """It borrows from the backup that is restored: then it holds only what differs, which is what will go."""
-        found = lineage.lending(self.record, self.sidecar.manifest, str(self.lease.before.project_id))
+        found = lineage.lending(self.record, self.sidecar, str(self.lease.before.project_id))
         safety = catalogue.begin(
             self.lease,
             backup_type=BackupRecord.Type.INCREMENTAL if found.record else BackupRecord.Type.FULL,

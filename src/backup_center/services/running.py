@@ -30,8 +30,6 @@ class Running:
             "backup": _("A backup is running"),
             "restore": _("A restore is running"),
             "keys": _("Keys are given to other recipients"),
-            "rescan": _("A rescan is running"),
-            "import": _("An import is running"),
         }
         return names.get(self.operation, _("A cleanup is running"))
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import DEFAULT_DB_ALIAS
-from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .. import quantities, registry
-from ..models import BackupRecord, Installation
+from ..models import BackupRecord
 from . import lineage
 
 GOOD, LOOK, BAD = "good", "look", "bad"
@@ -51,19 +50,15 @@ def verdict() -> Verdict:
 
 def _good_records() -> Iterator[BackupRecord]:
     """The newest first, but safety backups last: they hold what a restore replaced, mostly a bad state."""
-    found = _ours().filter(status=Status.SUCCESS, is_damaged=False, database=DEFAULT_DB_ALIAS)
+    found = BackupRecord.objects.filter(status=Status.SUCCESS, is_damaged=False, database=DEFAULT_DB_ALIAS)
+    found = found.filter(is_unsigned=False)
     newest = list(found.defer("contents", "progress")[:LOOKED_AT])
     yield from (record for record in newest if record.trigger != Trigger.SAFETY)
     yield from (record for record in newest if record.trigger == Trigger.SAFETY)
 
 
-def _ours() -> QuerySet[BackupRecord]:
-    """Without other projects' backups, which were brought here: they don't hold our data."""
-    return BackupRecord.objects.filter(project_id__in=Installation.objects.values("project_id"))
-
-
 def _none_at_all() -> Verdict:
-    failed = _ours().filter(status=Status.FAILED).first()
+    failed = BackupRecord.objects.filter(status=Status.FAILED).first()
     if failed is not None:
         evidence = _("The last attempt failed: %(error)s") % {"error": failed.error_message}
         return Verdict(state=BAD, headline=_("You can't restore: no backup has succeeded."), evidence=(evidence,))
@@ -82,7 +77,7 @@ def _restorable(record: BackupRecord, lacking: set[str], missing: Sequence[str])
         worries.append(_("It does not hold: %(types)s.") % {"types": ", ".join(labels)})
     if timezone.now() - moment > STALE:
         worries.append(_("That is long ago: what was entered since can't be brought back."))
-    later = _ours().filter(sequence__gt=record.sequence)
+    later = BackupRecord.objects.filter(sequence__gt=record.sequence)
     if failed := later.filter(status=Status.FAILED).defer("contents").first():
         worries.append(_("The last attempt failed: %(error)s") % {"error": failed.error_message})
     if damaged := later.filter(is_damaged=True).defer("contents").first():

@@ -47,7 +47,7 @@ class StaffView(View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
-            return to_login(request)
+            return _to_login(request)
         if not self.is_allowed(self.action):
             return self.refuse(self.action)
         try:
@@ -107,7 +107,7 @@ def is_live(request: HttpRequest) -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def to_login(request: HttpRequest) -> HttpResponse:
+def _to_login(request: HttpRequest) -> HttpResponse:
     try:
         login = resolve_url("admin:login")
     except NoReverseMatch:  # a host without the admin

@@ -1,72 +1,69 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ...engine.encryption import KEY_SUFFIX
-from ...engine.errors import Refused, StorageFailed
+from ...engine.errors import NotFound, Refused, StorageFailed
 from ...engine.sidecar import SIDECAR_SUFFIX
-from ...services import catalogue
-from ...services.importing import Parcel, import_backup
+from ...quantities import count
+from ...services import catalogue, importing
 from ..terminal import BackupCommand
 
 
 class Command(BackupCommand):
-    help = gettext_lazy("Bring a backup from a file into the vault, after checking all of it.")  # type: ignore[assignment]
+    help = gettext_lazy("Take a downloaded archive and its sidecar into the vault.")  # type: ignore[assignment]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("file", metavar="FILE", type=Path, help=_("The archive."))
-        parser.add_argument(
-            "--sidecar",
-            type=Path,
-            help=_("Its sidecar (.manifest.json); without it, the one beside FILE, if it is there."),
-        )
-        parser.add_argument(
-            "--key", type=Path, help=_("Of an encrypted one its key file (.key.age), likewise; no secret of yours.")
-        )
+        parser.add_argument("--sidecar", metavar="FILE", type=Path, help=_("Its sidecar; the one beside it without."))
         parser.add_argument(
             "--accept-unsigned",
             action="store_true",
-            help=_("Take it though no key that is known here signed it; a restore must be told again."),
+            help=_("Import it though no key that is known here signed it: whoever wrote it, you trust it."),
         )
 
     def run(self, **options: Any) -> None:
-        file = Path(options["file"])
-        with ExitStack() as opened:
-            parcel = Parcel(
-                archive=opened.enter_context(_open(file)),
-                sidecar=_part(opened, options["sidecar"], file, SIDECAR_SUFFIX),
-                key=_part(opened, options["key"], file, KEY_SUFFIX),
+        path = Path(options["file"])
+        beside = _beside(path)
+        sidecar = options["sidecar"] or (beside if beside.is_file() else None)
+        with self.progress() as progress, _opened(path) as archive, _opened(sidecar) as signature:
+            if archive is None:
+                raise NotFound(_("There is no file %(path)s.") % {"path": path})
+            record = importing.import_backup(
+                archive, signature, accept_unsigned=options["accept_unsigned"], progress=progress
             )
-            record = import_backup(parcel, accept_unsigned=options["accept_unsigned"])
-        self.say(_("%(name)s was imported; pinned until it is released.") % {"name": record.backup_name})
-        if record.is_damaged:
-            self.say("! " + _("Its signature was not checked; a restore needs --accept-unsigned."))
-        self.answer({"name": record.backup_name, "signed": not record.is_damaged, "project": str(record.project_id)})
+        facts = {"name": record.backup_name, "rows": count(record.row_count)}
+        self.say(_("%(name)s was imported and pinned: %(rows)s rows.") % facts)
+        if record.is_unsigned:
+            self.say(_("No key that is known here signed it: a restore needs --accept-unsigned, too."))
+        self.answer({"name": record.backup_name, "signed": not record.is_unsigned, "rows": record.row_count})
 
 
-def _part(opened: ExitStack, path: Path | None, archive: Path, suffix: str) -> BinaryIO | None:
-    """The file that was named, or the one beside the archive."""
+def _beside(path: Path) -> Path:
+    """``x.tar.gz`` → ``x.manifest.json``."""
+    stem = next((path.name.removesuffix(end) for end in catalogue.SUFFIXES if path.name.endswith(end)), path.stem)
+    return path.with_name(stem + SIDECAR_SUFFIX)
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[BinaryIO | None]:
     if path is None:
-        ending = next((known for known in catalogue.SUFFIXES if archive.name.endswith(known)), "")
-        path = archive.with_name(archive.name.removesuffix(ending) + suffix)
-        if not path.exists():
-            return None
-    return opened.enter_context(_open(Path(path)))
-
-
-def _open(path: Path) -> BinaryIO:
-    """Raises ``Refused`` for a pipe, which would never end."""
+        yield None
+        return
+    if not path.exists():
+        raise NotFound(_("There is no file %(path)s.") % {"path": path})
+    if not path.is_file():
+        raise Refused(_("%(path)s is not a plain file.") % {"path": path})
     try:
-        if path.exists() and not path.is_file():
-            raise Refused(_("%(path)s is not a plain file.") % {"path": path})
-        return path.open("rb")
+        with path.open("rb") as file:
+            yield file
     except OSError as error:
-        facts = {"path": path, "error": error.strerror or error}
-        raise StorageFailed(_("%(path)s can't be read: %(error)s.") % facts) from error
+        text = _("%(path)s can't be read: %(error)s.")
+        raise StorageFailed(text % {"path": path, "error": error.strerror or error}) from error

@@ -8,46 +8,39 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ...engine.errors import Damaged
-from ...services.rescan import SERIOUS, Report, rescan
+from ...services import rescan
 from ..terminal import BackupCommand
 
 
 class Command(BackupCommand):
-    help = gettext_lazy("Rebuild the list of backups from what lies in the vault.")  # type: ignore[assignment]
+    help = gettext_lazy("Rebuild the list of backups from the files in the vault.")  # type: ignore[assignment]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--dry-run", action="store_true", help=_("Show what is found, and record nothing."))
-        parser.add_argument(
-            "--accept-unsigned",
-            action="store_true",
-            help=_("Record what no key that is known here signed, too; a restore must be told again."),
-        )
+        parser.add_argument("--dry-run", action="store_true", help=_("Only show what would be added."))
 
     def run(self, **options: Any) -> None:
-        report = rescan(accept_unsigned=options["accept_unsigned"], dry_run=options["dry_run"])
-        self._show(report, options["dry_run"])
-        self.answer(asdict(report) | {"dry_run": options["dry_run"]})
-        serious = [finding for finding in report.findings if finding.kind in SERIOUS]
-        if serious:
-            names = ", ".join(dict.fromkeys(finding.name for finding in serious))
-            raise Damaged(_("These can't be restored as they are: %(names)s.") % {"names": names})
-
-    def _show(self, report: Report, dry_run: bool) -> None:
-        if report.adopted:
-            self.say(
-                _("This installation has no backups of its own: it goes on as the project whose backups these are.")
-            )
-        for name in report.added:
-            what = [_("new; pinned until it is released")]
-            what += [_("another project's: never a parent")] if name in report.foreign else []
-            what += [_("not signed: a restore needs --accept-unsigned")] if name in report.unsigned else []
-            self.say(f"{name}  {', '.join(what)}")
-        for name in report.mended:
-            self.say(f"{name}  {_('can be used again')}")
+        report = rescan.rescan(dry_run=options["dry_run"])
+        for record in report.added:
+            self.say(f"+ {record.backup_name}")
         for finding in report.findings:
-            self.say(f"! {finding.message}")
-        facts = {"added": len(report.added), "known": len(report.known), "findings": len(report.findings)}
-        self.say(_("%(added)d new backups, %(known)d known, %(findings)d things to look at.") % facts)
-        if dry_run:
-            self.say(_("Nothing was changed."))
+            self.say(f"{'!' if finding.is_serious else '-'} {finding.name}: {finding.message}")
+            if finding.advice:
+                self.say(f"    {finding.advice}")
+        if report.adopted:
+            self.say(_("This installation had no backups of its own: it is now the project of those that it found."))
+        facts = {"added": len(report.added), "known": report.known}
+        if options["dry_run"]:
+            self.say(_("%(added)d backups would be added, %(known)d are known. Nothing was changed.") % facts)
+        else:
+            self.say(_("%(added)d backups were added and pinned, %(known)d were known.") % facts)
+        self.answer(
+            {
+                "added": [record.backup_name for record in report.added],
+                "known": report.known,
+                "adopted": report.adopted,
+                "findings": [asdict(finding) for finding in report.findings],
+            }
+        )
+        if any(finding.is_serious for finding in report.findings):
+            raise Damaged(_("Some backups can't be relied on; each is named above, with what to do."))
