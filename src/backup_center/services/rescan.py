@@ -192,7 +192,7 @@ def _compared(record: BackupRecord, found: BackupRecord) -> Iterator[Finding]:
         yield Finding(name=record.backup_name, kind=FAILED, message=record.error_message, advice=advice)
         return
     if record.is_unsigned:
-        message = _("It was imported without a valid signature.")
+        message = _("It was accepted without a valid signature.")
         yield Finding(name=record.backup_name, kind=UNSIGNED, message=message)
     different = [name for name in COMPARED if getattr(record, name) != getattr(found, name)]
     if set(record.needs) != set(found.needs):
