@@ -99,11 +99,11 @@ def enrol(found: Iterable[Enrolment], lease: Lease) -> list[BackupRecord]:
     return saved
 
 
-def complete(record: BackupRecord, found: BackupRecord) -> None:
-    """A record of what could not be opened when it was found: now the sidecar tells the rest."""
-    for name in SEALED:
-        setattr(record, name, getattr(found, name))
-    record.save(update_fields=SEALED)
+def learn(opened: Iterable[BackupRecord]) -> None:
+    """What only a key could tell of encrypted backups whose records were made without one."""
+    for found in opened:
+        empty = BackupRecord.objects.filter(backup_id=found.backup_id, file_hash=found.file_hash, table_count=0)
+        empty.update(**{name: getattr(found, name) for name in SEALED})
 
 
 def _remember(record: BackupRecord, manifest: Manifest) -> None:
