@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ class Settings:
     directory: Path
     compression: bool
     encryption: bool
+    vaults: Sequence[str]
+    vault_modes: Mapping[str, str]
     retention_days: int
     safety_retention_days: int
     keep: Mapping[str, int] | None
@@ -39,6 +41,8 @@ def get_settings() -> Settings:
         directory=Path(getattr(project, "BACKUP_DIR", None) or base / "backups"),
         compression=bool(getattr(project, "BACKUP_COMPRESSION", True)),
         encryption=bool(getattr(project, "BACKUP_ENCRYPTION", False)),
+        vaults=getattr(project, "BACKUP_VAULTS", ["local"]),
+        vault_modes=getattr(project, "BACKUP_VAULT_MODES", {}),
         retention_days=getattr(project, "BACKUP_RETENTION_DAYS", 30),
         safety_retention_days=getattr(project, "BACKUP_SAFETY_RETENTION_DAYS", 7),
         keep=getattr(project, "BACKUP_KEEP", None),

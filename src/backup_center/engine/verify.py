@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -10,10 +9,12 @@ import orjson
 from django.utils.translation import gettext as _
 
 from . import chunks
-from .errors import Damaged, NotFound
+from .errors import Damaged, NotFound, StorageFailed
 from .manifest import Manifest, Sidecar, Table
 from .sources import Source
-from .vault import Vault
+from .vault import Vault, nearest, sha256_of
+
+Progress = Callable[[str, int, int], None]  # table, rows done, rows in all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +27,19 @@ class Finding:
 
 
 def require_whole(vault: Vault, sidecar: Sidecar, archives: Mapping[str, str]) -> None:
-    """Raises ``Damaged`` with every finding unless the backup is whole."""
-    findings = examine(vault, sidecar, archives)
-    if findings:
+    """Raises ``Damaged`` with every finding unless the backup is whole, as far as that is known without much reading.
+
+    Of copies that are far away only the size is asked: each chunk is checked before it is used anyway.
+    """
+    found = _worst_of_copies(vault, sidecar, _glance)
+    if found:
+        found = _lost(vault, sidecar, archives, found)
+    else:
+        found = _examine_borrowed(vault, sidecar.manifest, archives, glance=True)
+    if found:
         raise Damaged(
             _("%(name)s is damaged; nothing was changed.") % {"name": sidecar.manifest.name},
-            [finding.message for finding in findings],
+            [finding.message for finding in found],
         )
 
 
@@ -41,25 +49,70 @@ def examine(
     archives: Mapping[str, str],
     *,
     deep: bool = False,
-    progress: Callable[[str, int, int], None] = lambda phase, done, total: None,
+    progress: Progress = lambda phase, done, total: None,
 ) -> list[Finding]:
     """Everything that is wrong with a backup: an empty list means that it restores.
 
     The file: present, of its size and SHA-256 (which the sidecar signs). ``deep`` also unpacks every chunk and checks
     its rows, their digest and its range; a damaged file is searched chunk by chunk anyway, to name what is lost.
     """
-    found = _examine_file(vault, sidecar)
+    found = _worst_of_copies(vault, sidecar, examine_file)
     if found and not vault.exists(sidecar.manifest.archive_name):
         return found
-    source = Source(vault, archives, sidecar.manifest.codec)
-    if found or deep:
-        found += _examine_chunks(sidecar.manifest, source, progress)
-    else:
-        found += _examine_borrowed(sidecar.manifest, source)
+    return found + examine_content(vault, sidecar, archives, deep=deep or bool(found), progress=progress)
+
+
+def _lost(vault: Vault, sidecar: Sidecar, archives: Mapping[str, str], found: list[Finding]) -> list[Finding]:
+    """What no copy has, where none is whole: chunk by chunk several may still make up a backup."""
+    name = sidecar.manifest.archive_name
+    if not vault.exists(name):
+        return found
+    lost = examine_content(vault, sidecar, archives, deep=True)
+    return lost if len(list(vault.copies(name))) > 1 else found + lost
+
+
+def examine_content(
+    vault: Vault,
+    sidecar: Sidecar,
+    archives: Mapping[str, str],
+    *,
+    deep: bool,
+    progress: Progress = lambda phase, done, total: None,
+) -> list[Finding]:
+    """What is lost: chunks that no copy has whole. Unless ``deep``, only those that are borrowed are read."""
+    if deep:
+        return _examine_chunks(sidecar.manifest, Source(vault, archives, sidecar.manifest.codec), progress)
+    return _examine_borrowed(vault, sidecar.manifest, archives)
+
+
+def examine_file(vault: Vault, sidecar: Sidecar) -> list[Finding]:
+    """What is wrong with the archive in one vault, as a file."""
+    return _examine_file(vault, sidecar, whole=True)
+
+
+def _glance(vault: Vault, sidecar: Sidecar) -> list[Finding]:
+    return _examine_file(vault, sidecar, whole=vault.near)
+
+
+def _worst_of_copies(vault: Vault, sidecar: Sidecar, look: Callable[[Vault, Sidecar], list[Finding]]) -> list[Finding]:
+    """Nothing, if one copy is good. Raises ``StorageFailed`` if none could be looked at."""
+    found: list[Finding] = []
+    failure: StorageFailed | None = None
+    for copy in vault.copies(sidecar.manifest.archive_name):
+        try:
+            findings = look(copy, sidecar)
+        except StorageFailed as error:
+            failure = error
+            continue
+        if not findings:
+            return []
+        found += findings
+    if failure is not None and not found:
+        raise failure
     return found
 
 
-def _examine_file(vault: Vault, sidecar: Sidecar) -> list[Finding]:
+def _examine_file(vault: Vault, sidecar: Sidecar, *, whole: bool) -> list[Finding]:
     manifest = sidecar.manifest
     name = manifest.archive_name
     try:
@@ -71,17 +124,24 @@ def _examine_file(vault: Vault, sidecar: Sidecar) -> list[Finding]:
         return [Finding(message=_("%(name)s is incomplete: %(found)d of %(expected)d bytes are there.") % facts)]
     if size > sidecar.size:
         return [Finding(message=_("%(name)s has %(found)d bytes instead of %(expected)d.") % facts)]
-    if _sha256(vault, name) != sidecar.sha256:
+    if whole and sha256_of(vault, name) != sidecar.sha256:
         return [Finding(message=_("%(name)s is damaged: its SHA-256 is not the one that was signed.") % facts)]
     return []
 
 
-def _examine_borrowed(manifest: Manifest, source: Source) -> list[Finding]:
-    """Chunks in other archives, by their stored bytes: those archives' own SHA-256 would say more than is needed."""
+def _examine_borrowed(
+    vault: Vault, manifest: Manifest, archives: Mapping[str, str], *, glance: bool = False
+) -> list[Finding]:
+    """Chunks in other archives, by their stored bytes: those archives' own SHA-256 would say more than is needed.
+
+    At a ``glance``, what lies far away is only asked for, archive by archive.
+    """
+    source = Source(vault, archives, manifest.codec)
+    far = {key for key in manifest.needs if glance and key in archives and _is_far(vault, archives[key])}
     found = []
     for table in manifest.tables:
         for index, chunk in enumerate(table.chunks):
-            if chunk.archive == manifest.id:
+            if chunk.archive == manifest.id or chunk.archive in far:
                 continue
             try:
                 source.stored(chunk, chunks.entry_name(table.label, index))
@@ -90,12 +150,15 @@ def _examine_borrowed(manifest: Manifest, source: Source) -> list[Finding]:
     return found
 
 
-def _sha256(vault: Vault, name: str) -> str:
-    with vault.open(name) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants more
+def _is_far(vault: Vault, name: str) -> bool:
+    """Whether it is there, and in no vault that is near."""
+    try:
+        return nearest(vault, name, lambda copy: copy.size(name) >= 0 and not copy.near)
+    except NotFound:
+        return False
 
 
-def _examine_chunks(manifest: Manifest, source: Source, progress: Callable[[str, int, int], None]) -> list[Finding]:
+def _examine_chunks(manifest: Manifest, source: Source, progress: Progress) -> list[Finding]:
     found: list[Finding] = []
     done = 0
     for table in manifest.tables:

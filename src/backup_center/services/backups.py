@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from django.db import Error as AnyDatabaseError
@@ -17,8 +17,9 @@ from ..engine.backup import BackupRequest
 from ..engine.dialects.base import Connection, TableSpec
 from ..engine.errors import BackupCenterError, NotDeleted, NotFound, Refused, Unsupported
 from ..engine.manifest import Manifest, Sidecar
-from ..models import BackupLog, BackupRecord
-from . import catalogue, cleanup, deleting, facts, interrupted, journal, lineage
+from ..engine.vault import Vault
+from ..models import BackupCopy, BackupLog, BackupRecord
+from . import catalogue, cleanup, copies, deleting, facts, interrupted, journal, lineage, vaults
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
 from .lineage import Lineage
@@ -82,7 +83,19 @@ class BackupService:
                 signals.post_backup.send_robust(BackupService, record=record, user=user, error=error)
                 raise
         signals.post_backup.send_robust(BackupService, record=record, user=user, error=None)
+        copies.make_new(record, user)
         return record
+
+    def copy_backups(
+        self, records: Sequence[BackupRecord] | None = None, user: AbstractBaseUser | None = None
+    ) -> Iterator[BackupCopy]:
+        """Make up for missing copies of these backups (all, without any); yields each, good or with its ``error``."""
+        refuse_inside_transaction(home_alias())
+        if records is None:
+            records = list(BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS).defer("contents"))
+        for record in records:
+            catalogue.restorable(record)
+        return copies.make_missing(records, user)
 
     def verify_backup(
         self,
@@ -90,13 +103,21 @@ class BackupService:
         user: AbstractBaseUser | None = None,
         *,
         deep: bool = False,
+        repair: bool = False,
         progress: Progress | None = None,
     ) -> list[str]:
-        """What is wrong with a backup, one line each; empty if it is whole. ``deep`` re-reads every chunk."""
+        """What is wrong with a backup and its copies, one line each; empty if all are whole.
+
+        ``deep`` re-reads every chunk. ``repair`` makes copies that are missing or damaged anew, from a good one, and
+        looks again. A backup with one good copy is not a damaged one.
+        """
         catalogue.restorable(record)
         signals.pre_verify.send(BackupService, record=record, user=user)
-        findings = _findings(record, deep, progress)
-        record.verified_at, record.is_damaged = timezone.now(), bool(findings)
+        findings, lost = _findings(record, deep, progress)
+        if repair and copies.missing_in(record):
+            copies.repair(record, user)
+            findings, lost = _findings(record, deep, progress)
+        record.verified_at, record.is_damaged = timezone.now(), lost
         record.save(update_fields=["verified_at", "is_damaged"])
         level = BackupLog.Level.ERROR if findings else BackupLog.Level.SUCCESS
         message = _("Damage was found.") if findings else _("The backup is whole.")
@@ -225,7 +246,7 @@ def settle_failed(record: BackupRecord, error: BaseException, user: AbstractBase
             if now is not None and now.status == BackupRecord.Status.SUCCESS:
                 return
             try:
-                catalogue.remove_files(record, catalogue.get_vault())
+                catalogue.remove_files(record, vaults.home())
             except BackupCenterError as failure:
                 reason = f"{reason} {failure}"
             if now is not None and now.status in catalogue.UNDECIDED:
@@ -291,18 +312,29 @@ def _reporting(lease: Lease, progress: Progress | None) -> Progress:
     return report
 
 
-def _findings(record: BackupRecord, deep: bool, progress: Progress | None) -> list[str]:
+def _findings(record: BackupRecord, deep: bool, progress: Progress | None) -> tuple[list[str], bool]:
+    """What is wrong, and whether something is lost: no copy is good, nor do all of them together make one."""
     vault = catalogue.get_vault()
     try:
         sidecar = catalogue.open_sidecar(record, vault)
     except BackupCenterError as error:
-        return [str(error)]
-    report = progress or (lambda phase, done, total: None)
-    found = verify.examine(vault, sidecar, catalogue.archives_of(sidecar), deep=deep, progress=report)
-    messages = [finding.message for finding in found]
+        return [str(error)], True
+    found = copies.check(record, sidecar)
+    one_is_good = not all(found.values())
+    nothing_there = not one_is_good and not vault.exists(record.file_path)
+    lost = [] if nothing_there else _lost(vault, sidecar, deep or not one_is_good, progress)
+    several = len(found) > 1
+    messages = [f"{name}: {message}" if several else message for name in found for message in found[name]] + lost
     if messages and (names := cleanup.borrowers(record)):
         messages.append(_("These borrow from it, verify them too: %(names)s.") % {"names": ", ".join(names)})
-    return messages
+    return messages, bool(lost or nothing_there or not (one_is_good or several))
+
+
+def _lost(vault: Vault, sidecar: Sidecar, deep: bool, progress: Progress | None) -> list[str]:
+    report = progress or (lambda phase, done, total: None)
+    archives = catalogue.archives_of(sidecar)
+    found = verify.examine_content(vault, sidecar, archives, deep=deep, progress=report)
+    return [finding.message for finding in found]
 
 
 def _log_success(record: BackupRecord, sidecar: Sidecar, user: AbstractBaseUser | None) -> None:

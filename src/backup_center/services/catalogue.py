@@ -16,8 +16,9 @@ from ..engine.codecs import CODECS
 from ..engine.errors import BackupCenterError, Damaged, NotFound, Refused
 from ..engine.manifest import SIDECAR_LIMIT, SIDECAR_SUFFIX, Sidecar, Table
 from ..engine.sources import Source
-from ..engine.vault import PARTIAL, LocalVault, Vault
-from ..models import BackupRecord
+from ..engine.vault import PARTIAL, Vault, nearest
+from ..models import BackupCopy, BackupRecord
+from . import vaults
 from .journal import actor_name, still_there
 from .lease import Lease
 
@@ -33,7 +34,16 @@ SUFFIXES = (SIDECAR_SUFFIX, *(codec.suffix for codec in CODECS.values()))
 
 
 def get_vault() -> Vault:
-    return LocalVault(get_settings().directory)
+    return vaults.everywhere()
+
+
+def files_of(record: BackupRecord) -> list[str]:
+    """A complete backup's files in the order in which they are written: from the sidecar on it exists."""
+    return [record.file_path, sidecar_name(record)]
+
+
+def sidecar_name(record: BackupRecord) -> str:
+    return record.backup_name + SIDECAR_SUFFIX
 
 
 def find(name: str) -> BackupRecord:
@@ -92,6 +102,8 @@ def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     record.backup_end_time = _as_stored(datetime.fromisoformat(sidecar.manifest.finished_at))
     record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
     record.save(update_fields=FINISHED_FIELDS)
+    known = {"state": BackupCopy.State.GOOD, "size": sidecar.size, "checked_at": record.backup_end_time}
+    BackupCopy.objects.update_or_create(record=record, vault=vaults.home_name(), defaults=known)
 
 
 def _content(table: Table, own: str) -> dict[str, Any]:
@@ -123,7 +135,11 @@ def refresh(record: BackupRecord) -> None:
 
 def open_sidecar(record: BackupRecord, vault: Vault) -> Sidecar:
     """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``BadSignature`` or ``UnknownFormat``."""
-    name = record.backup_name + SIDECAR_SUFFIX
+    return nearest(vault, sidecar_name(record), lambda copy: _sidecar_in(copy, record))
+
+
+def _sidecar_in(vault: Vault, record: BackupRecord) -> Sidecar:
+    name = sidecar_name(record)
     if vault.size(name) > SIDECAR_LIMIT:
         raise Damaged(_("%(name)s is larger than any sidecar can be.") % {"name": name})
     sidecar = manifest.open_sidecar(vault.read(name, 0, SIDECAR_LIMIT), get_settings().signing_keys, name)
@@ -154,21 +170,34 @@ def source(sidecar: Sidecar, vault: Vault) -> Source:
 
 
 def not_in_vault(record: BackupRecord) -> str:
-    """Why a backup can't be used, from the names and sizes of its files; empty if they look right."""
-    vault = get_vault()
+    """Why a backup can't be used, from the names and sizes of its files; empty if they look right.
+
+    Pages ask this: of vaults that are far away, what was last found there is the answer.
+    """
+    problem = _not_at_hand(record)
+    if problem and record.copies.filter(state=BackupCopy.State.GOOD, vault__in=_far_away()).exists():
+        return ""
+    return problem
+
+
+def _far_away() -> list[str]:
+    return [name for name in vaults.names() if not vaults.is_near(name)]
+
+
+def _not_at_hand(record: BackupRecord) -> str:
     try:
-        size = vault.size(record.file_path)
-        vault.size(record.backup_name + SIDECAR_SUFFIX)
+        vault = vaults.at_hand()
+        sizes = {name: vault.size(name) for name in files_of(record)}
     except BackupCenterError as error:
         return str(error)
-    if size != record.file_size:
-        facts = {"name": record.file_path, "found": size, "expected": record.file_size}
+    if sizes[record.file_path] != record.file_size:
+        facts = {"name": record.file_path, "found": sizes[record.file_path], "expected": record.file_size}
         return _("%(name)s has %(found)d bytes instead of %(expected)d.") % facts
     return ""
 
 
 def has_sidecar(record: BackupRecord) -> bool:
-    return get_vault().exists(record.backup_name + SIDECAR_SUFFIX)
+    return vaults.at_hand().exists(sidecar_name(record))
 
 
 def is_left_over(record: BackupRecord, vault: Vault) -> bool:
@@ -181,7 +210,7 @@ def is_left_over(record: BackupRecord, vault: Vault) -> bool:
     if record.file_hash:
         return True
     left = [record.backup_name + suffix + ending for suffix in SUFFIXES for ending in ("", PARTIAL)]
-    return not vault.exists(record.backup_name + SIDECAR_SUFFIX) and any(vault.exists(name) for name in left)
+    return not vault.exists(sidecar_name(record)) and any(vault.exists(name) for name in left)
 
 
 def remove_files(record: BackupRecord, vault: Vault) -> None:
@@ -200,7 +229,7 @@ def _free_name(backup_type: str) -> str:
     stamp = datetime.now(timezone.get_default_timezone()).strftime("%Y%m%d_%H%M%S")
     stem = f"backup_{backup_type.lower()}_{stamp}"
     name, number = stem, 1
-    vault = get_vault()
+    vault = vaults.home()
     while BackupRecord.objects.filter(backup_name=name).exists() or any(vault.exists(name + s) for s in SUFFIXES):
         number += 1
         name = f"{stem}_{number}"
