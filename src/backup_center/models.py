@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import ClassVar
 
 from django.conf import settings
@@ -80,6 +81,8 @@ class BackupRecord(models.Model):
     verified_at = models.DateTimeField(_("verified"), null=True, blank=True)
     is_damaged = models.BooleanField(_("damaged"), default=False, help_text=_("The last verification found damage."))
     pinned = models.BooleanField(_("pinned"), default=False, help_text=_("Kept until released."))
+
+    missing_copies: Sequence[str] = ()  # the vaults that lack a good one, filled in by whoever shows it
 
     class Meta:
         verbose_name = _("backup")

@@ -6,9 +6,11 @@ import hashlib
 import io
 
 import pytest
+from django.core.management import CommandError, call_command
 
-from backup_center.engine.errors import Damaged, NotFound, StorageFailed
+from backup_center.engine.errors import Damaged, NotFound, Refused, StorageFailed
 from backup_center.services import vaults
+from tests.faulty import keeps_a_part, lists_nothing
 
 CONTENT = bytes(range(256)) * 4096
 
@@ -64,3 +66,28 @@ def test_nothing_is_overwritten_unless_it_is_to_be_replaced_and_nothing_half_is_
     put(vault, "one.bin", CONTENT, replace=True)
     assert place.files() == {"one.bin"}
     assert vault.read("one.bin", 0, 100) == CONTENT[:100]
+
+
+def test_a_vault_can_be_tried_out_and_nothing_of_it_stays(vault, place, capsys):
+    call_command("check_vault", "offsite")
+    assert "keeps what it must promise" in capsys.readouterr().out
+    assert place.files() == set()
+
+
+@pytest.mark.parametrize(
+    ("method", "act", "promise"), [("listdir", lists_nothing, "listed"), ("save", keeps_a_part, "read")]
+)
+def test_a_vault_that_breaks_a_promise_is_told_by_it(faulty_storage, monkeypatch, method, act, promise):
+    monkeypatch.setattr("backup_center.services.storage_vault.WAITS", ())
+    faulty_storage(method, act, times=1000)
+    with pytest.raises(CommandError, match=promise) as error:
+        call_command("check_vault", "offsite", "--json")
+    assert error.value.returncode == 1
+
+
+def test_what_is_not_for_backups_is_never_written_to(backups, settings, disk, transactional_db):
+    settings.BACKUP_VAULTS = ["default"]
+    with pytest.raises(Refused, match="own files"):
+        backups.create_backup()
+    with pytest.raises(CommandError, match="not one of BACKUP_VAULTS"):
+        call_command("check_vault", "offsite")

@@ -9,7 +9,7 @@ import pytest
 from django.core.checks import Error, Info, Warning  # noqa: A004  # they are what a check returns
 from django.core.management import call_command
 
-from backup_center.checks import check_coverage, check_live_pages, check_settings
+from backup_center.checks import check_coverage, check_distance, check_live_pages, check_settings
 
 NOBODY = 65534
 
@@ -208,3 +208,46 @@ def test_pages_without_live_progress_are_worth_a_hint(settings):
 
     assert (hint.id, isinstance(hint, Info)) == ("backup_center.I002", True)
     assert "django-backup-center[htmx]" in hint.hint
+
+
+@pytest.mark.parametrize(
+    ("vaults", "number", "told"),
+    [
+        ([], "E020", "at least one"),
+        (["local", "local"], "E020", "twice"),
+        ("local", "E020", "a list of names"),
+        (["local", "default"], "E022", "own files"),
+        (["local", "staticfiles"], "E022", "own files"),
+        (["local", "nowhere"], "E022", "not in STORAGES"),
+        (["local", "media"], "E022", "under MEDIA_ROOT"),
+        (["local", "absent"], "E022", "django-backup-center[s3]"),
+    ],
+)
+def test_a_vault_is_a_storage_that_is_for_backups_alone(settings, tmp_path, vaults, number, told):
+    settings.MEDIA_ROOT = str(tmp_path / "media")
+    local = "django.core.files.storage.FileSystemStorage"
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "media": {"BACKEND": local, "OPTIONS": {"location": str(tmp_path / "media" / "backups")}},
+        "absent": {"BACKEND": "no_such_package.Storage"},
+    }
+    settings.BACKUP_VAULTS = vaults
+
+    assert told in found(number).msg
+
+
+@pytest.mark.parametrize(
+    "modes", ["append-only", {"local": "write-only"}, {"offsite": "append-only"}, {"local": "restore-only"}]
+)
+def test_modes_are_of_vaults_that_are_there_and_leave_one_to_write_to(settings, modes):
+    settings.BACKUP_VAULT_MODES = modes
+
+    assert isinstance(found("E021"), Error)
+
+
+def test_backups_that_stay_on_the_machine_are_told_of_before_going_live(settings):
+    assert [message.id for message in check_distance()] == ["backup_center.I020"]
+    settings.STORAGES = {**settings.STORAGES, "offsite": {"BACKEND": "tests.faulty.FaultyStorage"}}
+    settings.BACKUP_VAULTS = ["local", "offsite"]
+    assert check_distance() == []
+    assert check_settings() == []

@@ -10,10 +10,11 @@ import hashlib
 import io
 import os
 import posixpath
+import stat
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from time import sleep
 from typing import Any, BinaryIO, TypeVar, cast
 
 from django.core.files import File
@@ -112,7 +113,15 @@ class StorageVault:
 
     def read(self, name: str, offset: int, length: int) -> bytes:
         """``length`` bytes from ``offset``; fewer if the file ends before. Memory is only taken for what is there."""
-        return self._patiently(name, lambda: self._read(name, offset, length))
+
+        def once() -> bytes:
+            found = self._read(name, offset, length)
+            if len(found) < length and len(found) < int(self.storage.size(name)) - offset:
+                facts = {"name": name, "vault": self.alias}
+                raise StorageFailed(_("%(name)s could only be read in part from the vault %(vault)s.") % facts)
+            return found
+
+        return self._patiently(name, once)
 
     def _read(self, name: str, offset: int, length: int) -> bytes:
         with self._open(name) as stream:
@@ -156,7 +165,7 @@ class StorageVault:
                 with self._failing_clearly(name):
                     return act()
             except (StorageFailed, Damaged):
-                time.sleep(wait)
+                sleep(wait)
         with self._failing_clearly(name):
             return act()
 
@@ -211,12 +220,20 @@ class SFTPVault(StorageVault):
         self._upload(name + PARTIAL, stream, size, sha256)
         old, new = self._path(name + PARTIAL), self._path(name)
         with self._failing_clearly(name):
+            if self.storage.file_mode is None:
+                self.storage.sftp.chmod(old, 0o600)
             rename = self.storage.sftp.posix_rename if there else self.storage.sftp.rename
             rename(old, new)
 
     def _open(self, name: str) -> BinaryIO:
         stream = self.storage.sftp.open(self._path(name), "rb")
         return cast("BinaryIO", stream)
+
+    def permissions(self, name: str) -> int | None:
+        """The file's mode, if the server tells."""
+        with self._failing_clearly(name):
+            mode: int | None = self.storage.sftp.stat(self._path(name)).st_mode
+        return None if mode is None else stat.S_IMODE(mode)
 
     def _path(self, name: str) -> str:
         return posixpath.join(self.storage.root_path, plain(name))
