@@ -85,7 +85,7 @@ def s3_server(tmp_path_factory) -> Iterator[tuple[Path, int]]:
 def sftp_server(tmp_path_factory) -> Iterator[tuple[Path, int]]:
     folder = tmp_path_factory.mktemp("sftp") / "root"
     folder.mkdir()
-    with serving("sftp", folder, "--user", KEY, "--pass", SECRET) as port:
+    with serving("sftp", folder, "--user", KEY, "--pass", SECRET, "--file-perms", "0600") as port:
         yield folder, port
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 
 from backup_center.engine.errors import Damaged, NotDeleted
 from backup_center.models import BackupCopy, BackupLog, BackupRecord
@@ -190,3 +191,26 @@ def test_an_archive_that_is_deleted_while_it_is_copied_does_not_come_back(small_
     BackupRecord.objects.filter(pk=record.pk).update(status="FAILED")
     copy = copies.make(record, "offsite")
     assert (copy.state, disk.files()) == (State.MISSING, set())
+
+
+def test_pages_show_what_is_missing_and_make_it(small_zoo, disk, offsite, backups, admin_client, settings):
+    settings.ROOT_URLCONF = "tests.urls"
+    record = backups.create_backup()
+    offsite(disk)
+    assert "copies are missing" in admin_client.get(reverse("backup:list")).content.decode()
+    for page in (reverse("backup:list"), reverse("backup:settings"), reverse("backup:detail", args=[record.pk])):
+        shown = admin_client.get(page).content.decode()
+        assert "offsite" in shown
+    assert "Make the missing copies" in shown
+    admin_client.post(reverse("backup:verify", args=[record.pk]), {"repair": "1"})
+    assert states(record) == {"local": State.GOOD, "offsite": State.GOOD}
+    assert "copies are missing" not in admin_client.get(reverse("backup:list")).content.decode()
+
+
+def test_the_safety_backup_of_a_restore_is_copied_too(small_zoo, disk, offsite, backups, restores):
+    offsite(disk)
+    record = backups.create_backup()
+    small_zoo.spoil()
+    restores.restore_from_backup(record)
+    assert disk.files() == small_zoo.files()
+    assert BackupCopy.objects.filter(state=State.GOOD).count() == 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from django.db import Error as AnyDatabaseError
@@ -12,14 +12,13 @@ from django.utils.translation import gettext as _
 
 from .. import registry, signals
 from ..conf import get_settings
-from ..engine import backup, verify
+from ..engine import backup
 from ..engine.backup import BackupRequest
 from ..engine.dialects.base import Connection, TableSpec
 from ..engine.errors import BackupCenterError, NotDeleted, NotFound, Refused, Unsupported
 from ..engine.manifest import Manifest, Sidecar
-from ..engine.vault import Vault
 from ..models import BackupCopy, BackupLog, BackupRecord
-from . import catalogue, cleanup, copies, deleting, facts, interrupted, journal, lineage, vaults
+from . import catalogue, cleanup, copies, deleting, facts, interrupted, journal, lineage, vaults, verifying
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
 from .lineage import Lineage
@@ -87,15 +86,26 @@ class BackupService:
         return record
 
     def copy_backups(
-        self, records: Sequence[BackupRecord] | None = None, user: AbstractBaseUser | None = None
-    ) -> Iterator[BackupCopy]:
-        """Make up for missing copies of these backups (all, without any); yields each, good or with its ``error``."""
+        self,
+        records: Sequence[BackupRecord] | None = None,
+        user: AbstractBaseUser | None = None,
+        *,
+        tell: Callable[[BackupCopy], None] = lambda copy: None,
+    ) -> list[BackupCopy]:
+        """Make up for missing copies of these backups (of all, without any), and ``tell`` of each as it is made.
+
+        Returns them, the good ones and those that could not be made, with their ``error``.
+        """
         refuse_inside_transaction(home_alias())
         if records is None:
             records = list(BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS).defer("contents"))
         for record in records:
             catalogue.restorable(record)
-        return copies.make_missing(records, user)
+        made = []
+        for copy in copies.make_missing(records, user):
+            made.append(copy)
+            tell(copy)
+        return made
 
     def verify_backup(
         self,
@@ -113,10 +123,10 @@ class BackupService:
         """
         catalogue.restorable(record)
         signals.pre_verify.send(BackupService, record=record, user=user)
-        findings, lost = _findings(record, deep, progress)
+        findings, lost = verifying.look(record, deep, progress)
         if repair and copies.missing_in(record):
             copies.repair(record, user)
-            findings, lost = _findings(record, deep, progress)
+            findings, lost = verifying.look(record, deep, progress)
         record.verified_at, record.is_damaged = timezone.now(), lost
         record.save(update_fields=["verified_at", "is_damaged"])
         level = BackupLog.Level.ERROR if findings else BackupLog.Level.SUCCESS
@@ -310,31 +320,6 @@ def _reporting(lease: Lease, progress: Progress | None) -> Progress:
             progress(phase, done, total)
 
     return report
-
-
-def _findings(record: BackupRecord, deep: bool, progress: Progress | None) -> tuple[list[str], bool]:
-    """What is wrong, and whether something is lost: no copy is good, nor do all of them together make one."""
-    vault = catalogue.get_vault()
-    try:
-        sidecar = catalogue.open_sidecar(record, vault)
-    except BackupCenterError as error:
-        return [str(error)], True
-    found = copies.check(record, sidecar)
-    one_is_good = not all(found.values())
-    nothing_there = not one_is_good and not vault.exists(record.file_path)
-    lost = [] if nothing_there else _lost(vault, sidecar, deep or not one_is_good, progress)
-    several = len(found) > 1
-    messages = [f"{name}: {message}" if several else message for name in found for message in found[name]] + lost
-    if messages and (names := cleanup.borrowers(record)):
-        messages.append(_("These borrow from it, verify them too: %(names)s.") % {"names": ", ".join(names)})
-    return messages, bool(lost or nothing_there or not (one_is_good or several))
-
-
-def _lost(vault: Vault, sidecar: Sidecar, deep: bool, progress: Progress | None) -> list[str]:
-    report = progress or (lambda phase, done, total: None)
-    archives = catalogue.archives_of(sidecar)
-    found = verify.examine_content(vault, sidecar, archives, deep=deep, progress=report)
-    return [finding.message for finding in found]
 
 
 def _log_success(record: BackupRecord, sidecar: Sidecar, user: AbstractBaseUser | None) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from django.db import Error as AnyDatabaseError
 from django.db import transaction
 from django.db.models import Count, Max, Q, Sum
 from django.utils import timezone
@@ -103,17 +104,39 @@ def make_new(record: BackupRecord, user: AbstractBaseUser | None = None) -> None
     A vault that fails is left alone until ``copy_backups`` or the next backup.
     """
     failed: set[str] = set()
-    for one in (*lineage.lenders(record), record):
-        for name in missing_in(one):
-            if name not in failed and make(one, name, user).state != State.GOOD:
-                failed.add(name)
+    try:
+        for one in (*lineage.lenders(record), record):
+            for name in missing_in(one):
+                if name not in failed and make(one, name, user).state != State.GOOD:
+                    failed.add(name)
+    except AnyDatabaseError as error:  # the backup itself is complete; what has no row shows as missing
+        journal.logger.warning("%s: %s", record.backup_name, error)
 
 
 def make_missing(records: Sequence[BackupRecord], user: AbstractBaseUser | None = None) -> Iterator[BackupCopy]:
-    """Each as it was made, or as it could not be; the oldest backups first, since others borrow from them."""
+    """Each as it was made, or as it could not be; the oldest backups first, since others borrow from them.
+
+    A vault that doesn't answer is not asked again for each backup.
+    """
+    silent: dict[str, str] = {}
     for record in sorted(records, key=lambda record: record.sequence):
         for name in missing_in(record):
-            yield make(record, name, user)
+            if name in silent:
+                copy, _new = BackupCopy.objects.get_or_create(record=record, vault=name)
+                settle(copy, State.MISSING, silent[name])
+            else:
+                copy = make(record, name, user)
+                if copy.state != State.GOOD and not _answers(name):
+                    silent[name] = copy.error
+            yield copy
+
+
+def _answers(name: str) -> bool:
+    try:
+        vaults.named(name).exists("backup")
+    except StorageFailed:
+        return False
+    return True
 
 
 def make(record: BackupRecord, name: str, user: AbstractBaseUser | None = None, *, repair: bool = False) -> BackupCopy:

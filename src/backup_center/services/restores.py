@@ -21,7 +21,7 @@ from ..engine.manifest import Manifest, Sidecar
 from ..engine.restore import RestoreResult
 from ..engine.selection import Selection
 from ..models import BackupLog, BackupRecord
-from . import accounts, backups, catalogue, durations, interrupted, journal, lineage, masking, selecting, vaults
+from . import accounts, backups, catalogue, copies, durations, interrupted, journal, lineage, masking, selecting, vaults
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
 from .picking import Wanted
@@ -124,7 +124,8 @@ class RestoreService:
             try:
                 interrupted.settle(lease)
                 signals.pre_restore.send(RestoreService, record=backup_record, user=user)
-                statistics = _Restore(backup_record, choice, user, lease, progress).run(safety_backup)
+                work = _Restore(backup_record, choice, user, lease, progress)
+                statistics = work.run(safety_backup)
             except BaseException as error:
                 _log_failure(backup_record, error, user)
                 signals.post_restore.send_robust(
@@ -134,6 +135,8 @@ class RestoreService:
         signals.post_restore.send_robust(
             RestoreService, record=backup_record, user=user, statistics=statistics, error=None
         )
+        if work.safety is not None:
+            copies.make_new(work.safety, user)
         return statistics
 
 
@@ -150,6 +153,7 @@ class _Restore:
     ) -> None:
         self.record, self.choice, self.user, self.lease, self.progress = record, choice, user, lease, progress
         self.started = time.monotonic()
+        self.safety: BackupRecord | None = None  # once it is complete
         catalogue.refresh(record)
         self.sidecar = _sidecar(record)
         self.chosen = _types_of(self.sidecar, choice.labels(self.sidecar.manifest))
@@ -175,6 +179,7 @@ class _Restore:
                 raise
         if safety is not None and result.safety is not None:
             catalogue.finish(safety, result.safety)
+            self.safety = safety
         return self._settle(result)
 
     def _begin_safety(self, selection: Selection) -> tuple[BackupRecord, Manifest | None]:

@@ -21,10 +21,7 @@ class Command(BackupCommand):
 
     def run(self, **options: Any) -> None:
         records = [catalogue.find(name) for name in options["names"]] or None
-        made: list[BackupCopy] = []
-        for copy in BackupService().copy_backups(records):
-            made.append(copy)
-            self.say(f"{copy.record.backup_name} → {copy.vault}  {copy.get_state_display()}  {copy.error}".rstrip())
+        made = BackupService().copy_backups(records, tell=self._tell)
         failed = [copy for copy in made if copy.state != BackupCopy.State.GOOD]
         self.say(
             _("%(count)d copies were made, %(failed)d are still missing.")
@@ -42,3 +39,6 @@ class Command(BackupCommand):
                 _("Copies of %(names)s are still missing. Mend the vault and run copy_backups again.")
                 % {"names": names}
             )
+
+    def _tell(self, copy: BackupCopy) -> None:
+        self.say(f"{copy.record.backup_name} → {copy.vault}  {copy.get_state_display()}  {copy.error}".rstrip())
