@@ -59,6 +59,8 @@ def test_nothing_is_overwritten_unless_it_is_to_be_replaced_and_nothing_half_is_
         stream.writelines([CONTENT, *(1 // 0 for _ in "!")])
     with pytest.raises(Damaged):
         put(vault, "half.bin", CONTENT, as_if=CONTENT[:-1] + b"?")
+    (place.folder / "one.bin.partial").write_bytes(CONTENT)  # left behind by one that was killed
+    assert vault.names() == ["one.bin"]
     with pytest.raises(Damaged):  # and what was to be replaced stays
         put(vault, "one.bin", CONTENT, as_if=CONTENT + b"more", replace=True)
     assert place.files() == {"one.bin"}

@@ -162,8 +162,11 @@ def settle(copy: BackupCopy, state: str, error: str = "") -> None:
     copy.state, copy.error, copy.checked_at = state, error, timezone.now()
     copy.size = copy.record.file_size if state == State.GOOD else 0
     copy.attempts = 0 if state == State.GOOD else copy.attempts + 1
-    if BackupRecord.objects.filter(pk=copy.record_id).exists():
+    if copy.pk is None:
         copy.save()
+        return
+    known = {name: getattr(copy, name) for name in ("state", "error", "checked_at", "size", "attempts")}
+    BackupCopy.objects.filter(pk=copy.pk).update(**known)  # with its backup it may have been deleted
 
 
 def check(record: BackupRecord, sidecar: Sidecar) -> dict[str, list[str]]:
