@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ("--editable", ".[encryption,htmx,postgresql]")
+PACKAGE = ("--editable", ".[encryption,htmx,postgresql,s3,sftp]")
 DEVELOPMENT = (*PACKAGE, "--group", "dev")
 
 

@@ -33,6 +33,7 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
         *_values(settings),
         *_generations(settings),
         *_folder(settings.directory),
+        *_vaults(settings),
         *_data_types(settings),
         *_masks(settings),
         *_access(),
@@ -127,6 +128,44 @@ def _folder(folder: Path) -> Iterator[checks.CheckMessage]:
             hint=_("chmod 700 %(folder)s") % {"folder": folder},
             id="backup_center.W001",
         )
+
+
+def _vaults(settings: Settings) -> Iterator[checks.CheckMessage]:
+    if settings.vaults == ["local"] and not settings.vault_modes:
+        return
+    from .services import vaults  # only here: most commands need no engine
+
+    if wrong := vaults.list_problem(settings.vaults):
+        hint = _("Write for example %(example)s; the first is the one that backups are written to.")
+        yield checks.Error(wrong, hint=hint % {"example": vaults.EXAMPLE}, id="backup_center.E030")
+        return
+    if wrong := vaults.modes_problem(settings):
+        hint = _("What isn't understood is only read. Write for example %(example)s.")
+        example = 'BACKUP_VAULT_MODES = {"offsite": "append-only"}'
+        yield checks.Error(wrong, hint=hint % {"example": example}, id="backup_center.E031")
+    elif not vaults.writable():
+        hint = _("Leave at least one vault that may be written.")
+        yield checks.Error(_("All vaults are restore-only."), hint=hint, id="backup_center.E031")
+    for name in settings.vaults:
+        if wrong := vaults.problem(name):
+            hint = _("Give backups an entry of their own in STORAGES, in a place that is not served.")
+            yield checks.Error(wrong, hint=hint, id="backup_center.E032")
+
+
+@checks.register("backup_center", deploy=True)
+def check_distance(**_kwargs: Any) -> list[checks.CheckMessage]:
+    """With ``check --deploy``: a backup on the machine that it is of goes with it."""
+    from .services import vaults
+
+    try:
+        if any(not vaults.is_near(name) for name in vaults.names()):
+            return []
+    except ImproperlyConfigured:
+        return []  # check_settings says so
+    hint = _("Add a vault far away to BACKUP_VAULTS, on S3 or SFTP, or copy BACKUP_DIR elsewhere.")
+    return [
+        checks.Info(_("All backups stay on this machine: they are lost with it."), hint=hint, id="backup_center.I030")
+    ]
 
 
 def _can_be_written(folder: Path) -> bool:

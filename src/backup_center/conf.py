@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,8 @@ class Settings:
     directory: Path
     compression: bool
     encryption: bool
+    vaults: Sequence[str]
+    vault_modes: Mapping[str, str]
     retention_days: int
     safety_retention_days: int
     keep: Mapping[str, int] | None
@@ -33,7 +35,6 @@ class Settings:
     identity: str = field(repr=False)
     passphrase: str = field(repr=False)
     manifests: Path
-    vaults: tuple[str, ...]
     own_signing_keys: tuple[str, ...] = field(repr=False)
     signing_keys: tuple[bytes, ...] = field(repr=False)
 
@@ -50,6 +51,8 @@ def get_settings() -> Settings:
         directory=Path(getattr(project, "BACKUP_DIR", None) or base / "backups"),
         compression=bool(getattr(project, "BACKUP_COMPRESSION", True)),
         encryption=bool(getattr(project, "BACKUP_ENCRYPTION", False)),
+        vaults=getattr(project, "BACKUP_VAULTS", ["local"]),
+        vault_modes=getattr(project, "BACKUP_VAULT_MODES", {}),
         retention_days=getattr(project, "BACKUP_RETENTION_DAYS", 30),
         safety_retention_days=getattr(project, "BACKUP_SAFETY_RETENTION_DAYS", 7),
         keep=getattr(project, "BACKUP_KEEP", None),
@@ -63,7 +66,6 @@ def get_settings() -> Settings:
         identity=os.environ.get("BACKUP_ENCRYPTION_IDENTITY", ""),
         passphrase=os.environ.get("BACKUP_ENCRYPTION_PASSPHRASE", ""),
         manifests=Path(getattr(project, "BACKUP_MANIFESTS_DIR", None) or base / "backup_manifests"),
-        vaults=tuple(getattr(project, "BACKUP_VAULTS", None) or ("local",)),
         own_signing_keys=own,
         signing_keys=_signing_keys(own),
     )

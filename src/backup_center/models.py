@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import ClassVar
 
 from django.conf import settings
@@ -85,6 +86,7 @@ class BackupRecord(models.Model):
     is_unsigned = models.BooleanField(
         _("unsigned"), default=False, help_text=_("Somebody imported it though no key that was known here signed it.")
     )
+    missing_copies: Sequence[str] = ()  # the vaults that lack a good one, filled in by whoever shows it
 
     class Meta:
         verbose_name = _("backup")
@@ -110,6 +112,33 @@ class BackupRecord(models.Model):
         self.refresh_from_db(fields=["recovery_records", "last_recovered_at"])
 
 
+class BackupCopy(models.Model):
+    """What is known of a backup's files in one vault. A vault without one for a backup was never given it."""
+
+    class State(models.TextChoices):
+        GOOD = "GOOD", _("Good")
+        MISSING = "MISSING", _("Missing")
+        DAMAGED = "DAMAGED", _("Damaged")
+
+    record = models.ForeignKey(BackupRecord, models.CASCADE, related_name="copies", verbose_name=_("backup"))
+    vault = models.CharField(_("vault"), max_length=100)
+    state = models.CharField(_("state"), max_length=20, choices=State, default=State.MISSING)
+    size = models.BigIntegerField(_("size"), default=0, help_text=_("In bytes."))
+    checked_at = models.DateTimeField(_("checked"), null=True, blank=True)
+    attempts = models.IntegerField(_("attempts"), default=0, help_text=_("Since it was last good."))
+    error = models.TextField(_("error"), blank=True)
+
+    class Meta:
+        verbose_name = _("copy")
+        verbose_name_plural = _("copies")
+        ordering: ClassVar = ["pk"]
+        default_permissions = ()
+        constraints: ClassVar = [models.UniqueConstraint(fields=["record", "vault"], name="backupcopy_once")]
+
+    def __str__(self) -> str:
+        return f"{self.record} · {self.vault}: {self.get_state_display()}"
+
+
 class BackupCenter(BackupRecord):
     """No table of its own: its entry in the admin's index leads to the pages."""
 
@@ -131,6 +160,7 @@ class BackupLog(models.Model):
         RESTORE = "RESTORE", _("Restore")
         VERIFY = "VERIFY", _("Verification")
         DELETE = "DELETE", _("Deletion")
+        COPY = "COPY", _("Copy")
         DOWNLOAD = "DOWNLOAD", _("Download")
         BROWSE = "BROWSE", _("Look at rows")
         IMPORT = "IMPORT", _("Import")

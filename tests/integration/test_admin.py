@@ -282,7 +282,7 @@ def test_in_chinese_no_english_is_left_but_names(admin, backups, settings):
     settings.LANGUAGE_CODE = "zh-hans"
     record = backups.create_backup(data_types=["LOG"])
     backups.verify_backup(record)
-    names = {"Django", "admin", "Logs", "KiB", "backup", "full"}
+    names = {"Django", "admin", "Logs", "KiB", "backup", "full", "local"}
     for url in (reverse("admin:app_list", args=["backup"]), reverse(RECORDS), reverse(LOG), page_of(record, "delete")):
         shown = text(admin.get(url))
         for untranslated in (*UNTRANSLATED_BY_DJANGO, origin.current()):

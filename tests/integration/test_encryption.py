@@ -15,8 +15,8 @@ from backup_center.engine.errors import BackupCenterError, BadSignature, Damaged
 from backup_center.engine.recovery import RECOVERY_TEXT
 from backup_center.models import BackupLog, BackupRecord
 from backup_center.services import catalogue, keys
-from backup_center.services.backups import request_for
 from backup_center.services.connecting import engine_connection
+from backup_center.services.ordering import request_for
 from tests.integration.forging import archive_path, flip, sidecar_path
 from tests.zoo.models import Animal, Keeper
 

@@ -7,7 +7,9 @@ import uuid
 import pytest
 
 from backup_center.models import BackupRecord
+from backup_center.services import copies
 from backup_center.services.verdict import verdict
+from tests.faulty import Fault, FaultyStorage, fails
 from tests.integration.pages import a_record
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -19,6 +21,7 @@ def make(number: int, backup_dir, **facts) -> BackupRecord:
     backup_dir.mkdir(exist_ok=True)
     (backup_dir / record.file_path).write_bytes(bytes(record.file_size))
     (backup_dir / f"{record.backup_name}.manifest.json").write_bytes(b"{}")
+    record.copies.create(vault="local", state="GOOD", size=record.file_size)
     return record
 
 
@@ -104,3 +107,21 @@ def test_a_safety_backup_is_the_last_choice(backup_dir):
     good = make(1, backup_dir, hours=5)
     make(2, backup_dir, hours=1, trigger="safety")
     assert verdict().record == good
+
+
+def test_a_vault_without_a_good_copy_is_something_to_look_at_and_is_not_asked(settings, backup_dir):
+    settings.STORAGES = {**settings.STORAGES, "offsite": {"BACKEND": "tests.faulty.FaultyStorage"}}
+    settings.BACKUP_VAULTS = ["local", "offsite"]
+    FaultyStorage.fault = Fault(lambda call: True, fails, times=1000)
+    record = make(1, backup_dir, hours=2)
+    make(2, backup_dir, hours=1).copies.create(vault="offsite", state="GOOD", size=5)
+    found = verdict()
+    assert (found.state, found.evidence[1:]) == ("look", ("Backups without a good copy in the vault offsite: 1.",))
+    record.copies.create(vault="offsite", state="DAMAGED", error="a bit is wrong")
+    assert [(state.good, state.missing, state.damaged) for state in copies.states()] == [(2, 0, 0), (1, 1, 1)]
+    assert copies.states()[1].error == "a bit is wrong"
+    for name in backup_dir.iterdir():
+        name.unlink()
+    assert verdict().record.copies.filter(vault="offsite", state="GOOD").exists()  # which could be gone back to
+    assert FaultyStorage.fault.seen == 0
+    FaultyStorage.fault = None

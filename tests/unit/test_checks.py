@@ -9,7 +9,7 @@ import pytest
 from django.core.checks import Error, Info, Warning  # noqa: A004  # they are what a check returns
 from django.core.management import call_command
 
-from backup_center.checks import check_coverage, check_live_pages, check_settings
+from backup_center.checks import check_coverage, check_distance, check_live_pages, check_settings
 from backup_center.services import keyring
 
 NOBODY = 65534
@@ -254,3 +254,47 @@ def test_how_people_prove_who_they_are_is_checked(settings):
             assert name in found("E021").msg
             assert reason in found("E021").msg
         delattr(settings, name)
+
+
+@pytest.mark.parametrize(
+    ("vaults", "number", "told"),
+    [
+        ([], "E030", "at least one"),
+        (["local", "local"], "E030", "twice"),
+        ("local", "E030", "a list of names"),
+        (["local", "default"], "E032", "own files"),
+        (["local", "staticfiles"], "E032", "own files"),
+        (["local", "nowhere"], "E032", "not in STORAGES"),
+        (["local", "media"], "E032", "under MEDIA_ROOT"),
+        (["local", "absent"], "E032", "django-backup-center[s3]"),
+    ],
+)
+def test_a_vault_is_a_storage_that_is_for_backups_alone(settings, tmp_path, vaults, number, told):
+    settings.MEDIA_ROOT = str(tmp_path / "media")
+    local = "django.core.files.storage.FileSystemStorage"
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "media": {"BACKEND": local, "OPTIONS": {"location": str(tmp_path / "media" / "backups")}},
+        "absent": {"BACKEND": "no_such_package.Storage"},
+    }
+    settings.BACKUP_VAULTS = vaults
+
+    assert told in found(number).msg
+
+
+@pytest.mark.parametrize(
+    "modes", ["append-only", {"local": "write-only"}, {"offsite": "append-only"}, {"local": "restore-only"}]
+)
+def test_modes_are_of_vaults_that_are_there_and_leave_one_to_write_to(settings, modes):
+    settings.BACKUP_VAULT_MODES = modes
+
+    assert isinstance(found("E031"), Error)
+
+
+def test_backups_that_stay_on_the_machine_are_told_of_before_going_live(settings):
+    assert [message.id for message in check_distance()] == ["backup_center.I030"]
+    settings.STORAGES = {**settings.STORAGES, "offsite": {"BACKEND": "tests.faulty.FaultyStorage"}}
+    settings.BACKUP_VAULTS = ["local", "offsite"]
+    settings.BACKUP_SIGNING_KEYS = ["a secret of its own, that is longer than short ones"]
+    assert check_distance() == []
+    assert check_settings() == []

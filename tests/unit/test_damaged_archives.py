@@ -120,6 +120,9 @@ class InMemory(NamedTuple):
 
     data: bytearray
 
+    def copies(self, name: str) -> tuple[InMemory]:
+        return (self,)
+
     def read(self, name: str, offset: int, length: int) -> bytes:
         return bytes(self.data[offset : offset + length])
 

@@ -39,6 +39,14 @@ class Sidecar:
     manifest: Manifest
     signed: bool = True
 
+    @property
+    def id(self) -> str:
+        return self.manifest.id
+
+    @property
+    def archive_name(self) -> str:
+        return self.manifest.archive_name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:

@@ -12,7 +12,7 @@ from .chunks import Chunk
 from .errors import Damaged, Incomplete, NotFound
 from .packing import Packing
 from .sidecar import Stored
-from .vault import Vault
+from .vault import Vault, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,15 @@ class Source:
         return body
 
     def stored(self, chunk: Chunk | Stored, name: str) -> bytes:
-        """A chunk's stored bytes, checked against their digest."""
+        """A chunk's stored bytes, checked against their digest; where one copy is damaged, those of another."""
         if chunk.archive not in self.archives:
             raise NotFound(_("Archive %(id)s is needed and not known here.") % {"id": chunk.archive})
-        stored = self.vault.read(self.archives[chunk.archive], chunk.offset, chunk.length)
+        archive = self.archives[chunk.archive]
+        return nearest(self.vault, archive, lambda copy: self._stored_in(copy, archive, chunk, name))
+
+    @staticmethod
+    def _stored_in(vault: Vault, archive: str, chunk: Chunk | Stored, name: str) -> bytes:
+        stored = vault.read(archive, chunk.offset, chunk.length)
         if len(stored) < chunk.length:
             raise Incomplete(_("%(name)s is incomplete: its archive ends early.") % {"name": name})
         if hashlib.sha256(stored).hexdigest() != chunk.stored_sha256:

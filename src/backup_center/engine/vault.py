@@ -6,30 +6,47 @@ Names are plain file names: nothing outside of a vault can be reached.
 from __future__ import annotations
 
 import errno
+import fcntl
+import hashlib
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol, TypeVar, cast
 
 from django.utils.translation import gettext as _
 
-from .errors import NotFound, Refused, StorageFailed
+from .errors import BackupCenterError, Damaged, Incomplete, NotFound, Refused, StorageFailed
 
 PARTIAL = ".partial"
 BUFFER = 1 << 20
+T = TypeVar("T")
 
 
 class Vault(Protocol):
-    """Errors are ``NotFound`` or ``StorageFailed``, with the file's name and what to do."""
+    """Errors are ``NotFound`` or ``StorageFailed``, with the file's name and what to do.
+
+    ``near``: reading all of a file costs little. One that stands for several has ``copies`` in each of them.
+    """
+
+    @property
+    def near(self) -> bool: ...
+
+    def copies(self, name: str) -> Iterable[Vault]:
+        """Where a copy of ``name`` may be, the nearest first; it itself, unless it stands for several."""
+        ...
 
     def create(self, name: str) -> AbstractContextManager[BinaryIO]:
         """A stream to write ``name`` with. The file appears when the block ends without an exception."""
         ...
 
-    def replace(self, name: str, data: bytes) -> None:
-        """Put a small file in the place of the one that is there, at one stroke."""
+    def put(self, name: str, stream: BinaryIO, size: int, sha256: str, *, replace: bool = False) -> None:
+        """Store what is known: ``name`` appears once it was read back and is what it should be, else ``Damaged``.
+
+        A file that is to be ``replace``d goes when the new one is whole, not before.
+        """
         ...
 
     def open(self, name: str) -> BinaryIO: ...
@@ -58,20 +75,20 @@ class Vault(Protocol):
 class LocalVault:
     """A folder on this machine: files are 0600 and folders 0700."""
 
+    near = True
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def copies(self, name: str) -> Iterable[Vault]:
+        return (self,)
 
     @contextmanager
     def create(self, name: str) -> Iterator[BinaryIO]:
         """A stream to write ``name`` with. The file appears when the block ends without an exception."""
-        path = self.path(name)
-        partial = path.with_name(path.name + PARTIAL)
-        if self.folder.exists() and not self.folder.is_dir():
-            raise StorageFailed(_("%(folder)s is not a folder.") % {"folder": self.folder})
+        path, partial = self._place(name)
         with self._failing_clearly(name):
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if path.exists():
-                raise StorageFailed(_("%(path)s is there already; it is not overwritten.") % {"path": path})
+            self._refuse_overwriting(path)
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with self._failing_clearly(name), os.fdopen(descriptor, "wb", BUFFER) as stream:
@@ -85,17 +102,23 @@ class LocalVault:
             partial.unlink(missing_ok=True)
             raise
 
-    def replace(self, name: str, data: bytes) -> None:
-        path = self.path(name)
-        partial = path.with_name(path.name + PARTIAL)
-        with self._failing_clearly(name):
-            partial.unlink(missing_ok=True)
-            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.rename(path)
-            self._sync_folder()
+    def put(self, name: str, stream: BinaryIO, size: int, sha256: str, *, replace: bool = False) -> None:
+        path, partial = self._place(name)
+        with self._failing_clearly(name), os.fdopen(os.open(partial, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as target:
+            fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of one that was killed only the file is left
+            try:
+                if not replace:
+                    self._refuse_overwriting(path)
+                target.truncate()
+                shutil.copyfileobj(stream, target, BUFFER)
+                target.flush()
+                os.fsync(target.fileno())
+                require_same(target, name, size, sha256)
+                partial.rename(path)
+                self._sync_folder()
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
 
     def open(self, name: str) -> BinaryIO:
         path = self.path(name)
@@ -147,9 +170,20 @@ class LocalVault:
             return cast("BinaryIO", NamedTemporaryFile(dir=self.folder, prefix="upload_", suffix=PARTIAL))
 
     def path(self, name: str) -> Path:
-        if not name or name in {".", ".."} or "/" in name or "\\" in name or "\0" in name:
-            raise Refused(_("%(name)s is not the plain name of a file.") % {"name": repr(name)})
-        return self.folder / name
+        return self.folder / plain(name)
+
+    def _place(self, name: str) -> tuple[Path, Path]:
+        """Where a file will be, and where it is until it is whole; in a folder that is there."""
+        path = self.path(name)
+        if self.folder.exists() and not self.folder.is_dir():
+            raise StorageFailed(_("%(folder)s is not a folder.") % {"folder": self.folder})
+        with self._failing_clearly(name):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path, path.with_name(path.name + PARTIAL)
+
+    def _refuse_overwriting(self, path: Path) -> None:
+        if path.exists():
+            raise StorageFailed(_("%(path)s is there already; it is not overwritten.") % {"path": path})
 
     def _sync_folder(self) -> None:
         descriptor = os.open(self.folder, os.O_RDONLY)
@@ -180,6 +214,43 @@ class LocalVault:
             return (
                 _("%(folder)s can't be used (%(error)s). It must belong to user id %(user)s, with mode 0700.") % facts
             )
-        if error.errno == errno.EEXIST:
+        if error.errno in {errno.EEXIST, errno.EAGAIN}:
             return _("%(name)s is being written already. If nothing runs, delete its .partial file.") % facts
         return _("%(name)s in %(folder)s: %(error)s.") % facts
+
+
+def plain(name: str) -> str:
+    """``name``, if nothing outside of a vault can be reached by it."""
+    if not name or name in {".", ".."} or "/" in name or "\\" in name or "\0" in name:
+        raise Refused(_("%(name)s is not the plain name of a file.") % {"name": repr(name)})
+    return name
+
+
+def nearest(vault: Vault, name: str, use: Callable[[Vault], T]) -> T:
+    """What ``use`` makes of the nearest copy that it can use. Else the first error that says more than absence."""
+    failure: BackupCenterError | None = None
+    for copy in vault.copies(name):
+        try:
+            return use(copy)
+        except (Damaged, NotFound, StorageFailed) as error:
+            if failure is None or isinstance(failure, NotFound):
+                failure = error
+    raise failure or NotFound(_("No vault is there to look for %(name)s.") % {"name": name})
+
+
+def sha256_of(vault: Vault, name: str) -> str:
+    with vault.open(name) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants more
+
+
+def require_same(stream: BinaryIO, name: str, size: int, sha256: str) -> None:
+    """Raises ``Damaged`` unless a file that was written is what it should be, read back from its beginning."""
+    stream.seek(0, os.SEEK_END)
+    facts = {"name": name, "found": stream.tell(), "expected": size}
+    if stream.tell() < size:
+        raise Incomplete(_("%(name)s is incomplete: %(found)d of %(expected)d bytes are there.") % facts)
+    if stream.tell() > size:
+        raise Damaged(_("%(name)s has %(found)d bytes instead of %(expected)d.") % facts)
+    stream.seek(0)
+    if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:  # type: ignore[arg-type]  # typeshed wants more
+        raise Damaged(_("%(name)s is damaged: its SHA-256 is not the one that was signed.") % facts)

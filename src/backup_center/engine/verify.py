@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +11,13 @@ from django.utils.translation import gettext as _
 
 from . import chunks
 from .chunks import Chunk
-from .errors import Damaged, NotFound
+from .errors import Damaged, NotFound, StorageFailed
 from .manifest import Manifest, Table
 from .sidecar import Clear, Sidecar, Stored
 from .sources import Source
-from .vault import Vault
+from .vault import Vault, nearest, sha256_of
+
+Progress = Callable[[str, int, int], None]  # table, rows done, rows in all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,64 +30,94 @@ class Finding:
 
 
 def require_whole(sidecar: Sidecar, source: Source) -> None:
-    """Raises ``Damaged`` with every finding unless the backup is whole."""
-    findings = examine(sidecar, source)
-    if findings:
+    """Raises ``Damaged`` with every finding unless the backup is whole, as far as that is known without much reading.
+
+    Of copies that are far away only the size is asked: each chunk is checked before it is used anyway.
+    """
+    found = _worst_of_copies(source.vault, sidecar, _glance)
+    if found:
+        found = _lost(sidecar, source, found)
+    else:
+        found = _examine_stored(sidecar, source, {sidecar.manifest.id, *_far(sidecar.manifest, source)})
+    if found:
         raise Damaged(
             _("%(name)s is damaged; nothing was changed.") % {"name": sidecar.manifest.name},
-            [finding.message for finding in findings],
+            [finding.message for finding in found],
         )
 
 
 def examine(
-    sidecar: Sidecar,
+    described: Sidecar | Clear,
     source: Source,
     *,
     deep: bool = False,
-    progress: Callable[[str, int, int], None] = lambda phase, done, total: None,
+    progress: Progress = lambda phase, done, total: None,
 ) -> list[Finding]:
     """Everything that is wrong with a backup: an empty list means that it restores.
 
     The file: present, of its size and SHA-256 (which the sidecar signs), and what others lend. ``deep`` also unpacks
     every chunk and checks its rows, their digest and its range; a damaged file is searched chunk by chunk anyway, to
-    name what is lost.
+    name what is lost. Without a key (``Clear``) bytes are looked at, not rows.
     """
-    found = _examine_file(source.vault, sidecar.manifest.archive_name, sidecar.size, sidecar.sha256)
-    if found and not source.vault.exists(sidecar.manifest.archive_name):
+    found = _worst_of_copies(source.vault, described, examine_file)
+    if found and not source.vault.exists(described.archive_name):
         return found
-    if deep:
-        return found + examine_chunks(sidecar.manifest, source, progress)
-    looked_at = set() if found else {sidecar.manifest.id}
-    for table in sidecar.manifest.tables:
-        for index, chunk in enumerate(table.chunks):
-            if chunk.archive not in looked_at:
-                name = chunks.entry_name(table.label, index)
-                found += _examine_stored(chunk, source, name, label=table.label, chunk=index)
+    return found + examine_content(described, source, deep=deep, whole=not found, progress=progress)
+
+
+def _lost(sidecar: Sidecar, source: Source, found: list[Finding]) -> list[Finding]:
+    """What no copy has, where none is whole: chunk by chunk several may still make up a backup."""
+    if not source.vault.exists(sidecar.archive_name):
+        return found
+    lost = examine_content(sidecar, source, whole=False)
+    return lost if len(list(source.vault.copies(sidecar.archive_name))) > 1 else found + lost
+
+
+def examine_content(
+    described: Sidecar | Clear,
+    source: Source,
+    *,
+    deep: bool = False,
+    whole: bool = True,
+    progress: Progress = lambda phase, done, total: None,
+) -> list[Finding]:
+    """What is lost: chunks that no copy has. ``whole``: its own archive was looked at already, and is good."""
+    if deep and isinstance(described, Sidecar):
+        return examine_chunks(described.manifest, source, progress)
+    return _examine_stored(described, source, {described.id} if whole else set())
+
+
+def examine_file(vault: Vault, described: Sidecar | Clear) -> list[Finding]:
+    """What is wrong with the archive in one vault, as a file."""
+    return _examine_file(vault, described, whole=True)
+
+
+def _glance(vault: Vault, described: Sidecar | Clear) -> list[Finding]:
+    return _examine_file(vault, described, whole=vault.near)
+
+
+def _worst_of_copies(
+    vault: Vault, described: Sidecar | Clear, look: Callable[[Vault, Sidecar | Clear], list[Finding]]
+) -> list[Finding]:
+    """Nothing, if one copy is good. Raises ``StorageFailed`` if none could be looked at."""
+    found: list[Finding] = []
+    failure: StorageFailed | None = None
+    for copy in vault.copies(described.archive_name):
+        try:
+            findings = look(copy, described)
+        except StorageFailed as error:
+            failure = error
+            continue
+        if not findings:
+            return []
+        found += findings
+    if failure is not None and not found:
+        raise failure
     return found
 
 
-def examine_clear(clear: Clear, source: Source) -> list[Finding]:
-    """The same without a key: bytes are looked at, not rows."""
-    found = _examine_file(source.vault, clear.archive_name, clear.size, clear.sha256)
-    if found and not source.vault.exists(clear.archive_name):
-        return found
-    looked_at = set() if found else {clear.id}
-    for number, stored in enumerate(clear.stored):
-        if stored.archive not in looked_at:
-            found += _examine_stored(stored, source, _("chunk %(number)d") % {"number": number})
-    return found
-
-
-def _examine_stored(stored: Chunk | Stored, source: Source, name: str, **place: Any) -> list[Finding]:
-    """A chunk's stored bytes; a lender's own SHA-256 would say more than is needed."""
-    try:
-        source.stored(stored, name)
-    except (Damaged, NotFound) as error:
-        return [Finding(message=str(error), **place)]
-    return []
-
-
-def _examine_file(vault: Vault, name: str, expected: int, sha256: str) -> list[Finding]:
+def _examine_file(vault: Vault, described: Sidecar | Clear, *, whole: bool) -> list[Finding]:
+    name, expected = described.archive_name, described.size
     try:
         size = vault.size(name)
     except NotFound as error:
@@ -96,17 +127,52 @@ def _examine_file(vault: Vault, name: str, expected: int, sha256: str) -> list[F
         return [Finding(message=_("%(name)s is incomplete: %(found)d of %(expected)d bytes are there.") % facts)]
     if size > expected:
         return [Finding(message=_("%(name)s has %(found)d bytes instead of %(expected)d.") % facts)]
-    if _sha256(vault, name) != sha256:
+    if whole and sha256_of(vault, name) != described.sha256:
         return [Finding(message=_("%(name)s is damaged: its SHA-256 is not the one that was signed.") % facts)]
     return []
 
 
-def _sha256(vault: Vault, name: str) -> str:
-    with vault.open(name) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants more
+def _examine_stored(described: Sidecar | Clear, source: Source, looked_at: set[str]) -> list[Finding]:
+    """Chunks by their stored bytes, but those in archives that were ``looked_at``. A lender's own SHA-256 would say
+    more than is needed.
+    """
+    found = []
+    for stored, name, place in _places(described):
+        if stored.archive in looked_at:
+            continue
+        try:
+            source.stored(stored, name)
+        except (Damaged, NotFound) as error:
+            found.append(Finding(message=str(error), **place))
+    return found
 
 
-def examine_chunks(manifest: Manifest, source: Source, progress: Callable[[str, int, int], None]) -> list[Finding]:
+def _places(described: Sidecar | Clear) -> Iterator[tuple[Chunk | Stored, str, dict[str, Any]]]:
+    """Every chunk, what errors call it, and where its rows belong."""
+    if isinstance(described, Clear):
+        for number, stored in enumerate(described.stored):
+            yield stored, _("chunk %(number)d") % {"number": number}, {}
+        return
+    for table in described.manifest.tables:
+        for index, chunk in enumerate(table.chunks):
+            yield chunk, chunks.entry_name(table.label, index), {"label": table.label, "chunk": index}
+
+
+def _far(manifest: Manifest, source: Source) -> Iterator[str]:
+    """The lenders that are there, and in no vault that is near."""
+    for key in manifest.needs:
+        if key != manifest.id and key in source.archives and _is_far(source.vault, source.archives[key]):
+            yield key
+
+
+def _is_far(vault: Vault, name: str) -> bool:
+    try:
+        return nearest(vault, name, lambda copy: copy.size(name) >= 0 and not copy.near)
+    except NotFound:
+        return False
+
+
+def examine_chunks(manifest: Manifest, source: Source, progress: Progress) -> list[Finding]:
     """Every chunk, unpacked: its digests, its rows, its range."""
     found: list[Finding] = []
     done = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from django.db import Error as AnyDatabaseError
@@ -12,19 +11,26 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .. import registry, signals
-from ..conf import get_settings
-from ..engine import backup, verify
-from ..engine.backup import BackupRequest
-from ..engine.dialects.base import Connection, TableSpec
+from ..engine import backup
 from ..engine.encryption import KEY_SUFFIX
-from ..engine.errors import BackupCenterError, Locked, NotDeleted, NotFound, Refused
-from ..engine.manifest import Manifest
+from ..engine.errors import BackupCenterError, NotDeleted, NotFound, Refused
 from ..engine.sidecar import SIDECAR_SUFFIX, Sidecar
-from ..models import BackupLog, BackupRecord
-from . import catalogue, cleanup, deleting, facts, interrupted, journal, keys, lineage
+from ..models import BackupCopy, BackupLog, BackupRecord
+from . import (
+    catalogue,
+    cleanup,
+    copies,
+    deleting,
+    interrupted,
+    journal,
+    keys,
+    lineage,
+    ordering,
+    vaults,
+    verifying,
+)
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
-from .lineage import Lineage
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -71,10 +77,10 @@ class BackupService:
             lease.show_on(record)
             try:
                 signals.pre_backup.send(BackupService, record=record, user=user)
-                parent = (
-                    adopt(record, lineage.find(record), user) if backup_type == BackupRecord.Type.INCREMENTAL else None
-                )
-                request = request_for(record, connection, parent=parent)
+                parent = None
+                if backup_type == BackupRecord.Type.INCREMENTAL:
+                    parent = ordering.adopt(record, lineage.find(record), user)
+                request = ordering.request_for(record, connection, parent=parent)
                 sidecar = backup.take(request, connection, catalogue.get_vault(), _reporting(lease, progress))
                 _settle_finished(record, sidecar, lease, user)
             except BaseException as error:
@@ -82,7 +88,30 @@ class BackupService:
                 signals.post_backup.send_robust(BackupService, record=record, user=user, error=error)
                 raise
         signals.post_backup.send_robust(BackupService, record=record, user=user, error=None)
+        copies.make_new(record, user)
         return record
+
+    def copy_backups(
+        self,
+        records: Sequence[BackupRecord] | None = None,
+        user: AbstractBaseUser | None = None,
+        *,
+        tell: Callable[[BackupCopy], None] = lambda copy: None,
+    ) -> list[BackupCopy]:
+        """Make up for missing copies of these backups (of all, without any), and ``tell`` of each as it is made.
+
+        Returns them, the good ones and those that could not be made, with their ``error``.
+        """
+        refuse_inside_transaction(home_alias())
+        if records is None:
+            records = list(BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS).defer("contents"))
+        for record in records:
+            catalogue.restorable(record)
+        made = []
+        for copy in copies.make_missing(records, user):
+            made.append(copy)
+            tell(copy)
+        return made
 
     def verify_backup(
         self,
@@ -90,14 +119,22 @@ class BackupService:
         user: AbstractBaseUser | None = None,
         *,
         deep: bool = False,
+        repair: bool = False,
         progress: Progress | None = None,
     ) -> list[str]:
-        """What is wrong with a backup, one line each; empty if it is whole. ``deep`` re-reads every chunk."""
+        """What is wrong with a backup and its copies, one line each; empty if all are whole.
+
+        ``deep`` re-reads every chunk. ``repair`` makes copies that are missing or damaged anew, from a good one, and
+        looks again. A backup with one good copy is not a damaged one.
+        """
         with journal.noting_refusals(BackupLog.Operation.VERIFY, record=record, user=user):
             catalogue.restorable(record)
             signals.pre_verify.send(BackupService, record=record, user=user)
-            findings = _findings(record, deep, progress)
-        record.verified_at, record.is_damaged = timezone.now(), bool(findings)
+            findings, lost = verifying.look(record, deep, progress)
+            if repair and copies.missing_in(record):
+                copies.repair(record, user)
+                findings, lost = verifying.look(record, deep, progress)
+        record.verified_at, record.is_damaged = timezone.now(), lost
         record.save(update_fields=["verified_at", "is_damaged"])
         level = BackupLog.Level.ERROR if findings else BackupLog.Level.SUCCESS
         message = _("Damage was found.") if findings else _("The backup is whole.")
@@ -187,52 +224,6 @@ class BackupService:
         return True
 
 
-def adopt(record: BackupRecord, found: Lineage, user: AbstractBaseUser | None) -> Manifest | None:
-    """Register what may be borrowed before anything is: from now on nobody deletes it."""
-    if found.record is None:
-        message = _("Everything is read afresh: %(reason)s.") % {"reason": found.reason.rstrip(".")}
-        journal.write(BackupLog.Operation.BACKUP, BackupLog.Level.INFO, message, record=record, user=user)
-        return None
-    record.parent = found.record
-    record.needs = [str(record.backup_id), *found.record.needs]
-    record.save(update_fields=["parent", "needs"])
-    return found.manifest
-
-
-def request_for(
-    record: BackupRecord,
-    connection: Connection,
-    specs: Sequence[TableSpec] | None = None,
-    parent: Manifest | None = None,
-) -> BackupRequest:
-    """The engine's order for a record: the tables of its data types, or just ``specs``."""
-    settings = get_settings()
-    types = {name: found for name, found in registry.data_types().items() if name in record.data_types}
-    if specs is None:
-        specs = [spec for spec in registry.table_specs(record.database) if spec.data_type in types]
-    return BackupRequest(
-        project=str(record.project_id),
-        id=str(record.backup_id),
-        sequence=record.sequence,
-        name=record.backup_name,
-        type=record.backup_type,
-        alias=record.database,
-        specs=specs,
-        data_types={
-            name: {"label": str(found), "tables": [spec.label for spec in specs if spec.data_type == name]}
-            for name, found in types.items()
-        },
-        not_covered=registry.not_covered(record.database, connection.plain_tables()),
-        codec=settings.codec,
-        software=facts.software(),
-        key=settings.signing_keys[0],
-        facts=partial(facts.collect, record=record),
-        parent=parent,
-        recipients=keys.recipients(),
-        kept=keys.kept_manifests(),
-    )
-
-
 def settle_failed(record: BackupRecord, error: BaseException, user: AbstractBaseUser | None) -> None:
     """Only the record and the reason stay; unless who took the lease over found the backup whole, and keeps it."""
     reason = str(error) or type(error).__name__
@@ -242,7 +233,7 @@ def settle_failed(record: BackupRecord, error: BaseException, user: AbstractBase
             if now is not None and now.status == BackupRecord.Status.SUCCESS:
                 return
             try:
-                catalogue.remove_files(record, catalogue.get_vault())
+                catalogue.remove_files(record, vaults.home())
             except BackupCenterError as failure:
                 reason = f"{reason} {failure}"
             if now is not None and now.status in catalogue.UNDECIDED:
@@ -309,28 +300,6 @@ def _reporting(lease: Lease, progress: Progress | None) -> Progress:
             progress(phase, done, total)
 
     return report
-
-
-def _findings(record: BackupRecord, deep: bool, progress: Progress | None) -> list[str]:
-    vault = catalogue.get_vault()
-    report = progress or (lambda phase, done, total: None)
-    try:
-        try:
-            sidecar = catalogue.open_sidecar(record, vault, unsigned=record.is_unsigned)
-            found = verify.examine(sidecar, catalogue.source(sidecar.manifest, vault), deep=deep, progress=report)
-        except Locked:
-            if deep:
-                raise
-            clear = catalogue.open_clear(record, vault)
-            found = verify.examine_clear(clear, catalogue.source(clear, vault))
-    except Locked:
-        raise
-    except BackupCenterError as error:
-        return [str(error)]
-    messages = [finding.message for finding in found]
-    if messages and (names := cleanup.borrowers(record)):
-        messages.append(_("These borrow from it, verify them too: %(names)s.") % {"names": ", ".join(names)})
-    return messages
 
 
 def _log_success(record: BackupRecord, sidecar: Sidecar, user: AbstractBaseUser | None) -> None:

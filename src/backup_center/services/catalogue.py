@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import IntegrityError
 from django.db.models import Q
@@ -21,15 +21,16 @@ from ..engine.manifest import Manifest, Table
 from ..engine.packing import SEALED_SUFFIX, Open, Packing, Sealed
 from ..engine.sidecar import SIDECAR_LIMIT, SIDECAR_SUFFIX, Clear, Sidecar
 from ..engine.sources import Source
-from ..engine.vault import PARTIAL, LocalVault, Vault
-from ..models import BackupRecord
-from . import keys
+from ..engine.vault import PARTIAL, Vault, nearest
+from ..models import BackupCopy, BackupRecord
+from . import keys, vaults
 from .journal import actor_name, still_there
 from .lease import Lease
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
+Described = TypeVar("Described", Sidecar, Clear)
 UNDECIDED = (BackupRecord.Status.PENDING, BackupRecord.Status.RUNNING)
 FINISHED_FIELDS = (
     "status", "file_path", "file_size", "file_hash", "is_encrypted", "needs", "table_count", "row_count", "contents",
@@ -40,7 +41,17 @@ SUFFIXES = (SIDECAR_SUFFIX, SEALED_SUFFIX, *(codec.suffix for codec in CODECS.va
 
 
 def get_vault() -> Vault:
-    return LocalVault(get_settings().directory)
+    return vaults.everywhere()
+
+
+def files_of(record: BackupRecord) -> list[str]:
+    """A complete backup's files in the order in which they are written: from the sidecar on it exists."""
+    key = [record.backup_name + KEY_SUFFIX] if record.is_encrypted else []
+    return [record.file_path, *key, sidecar_name(record)]
+
+
+def sidecar_name(record: BackupRecord) -> str:
+    return record.backup_name + SIDECAR_SUFFIX
 
 
 def find(name: str) -> BackupRecord:
@@ -92,6 +103,8 @@ def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     describe(record, sidecar)
     record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
     record.save(update_fields=FINISHED_FIELDS)
+    known = {"state": BackupCopy.State.GOOD, "size": sidecar.size, "checked_at": record.backup_end_time}
+    BackupCopy.objects.update_or_create(record=record, vault=vaults.home_name(), defaults=known)
 
 
 def describe(record: BackupRecord, sidecar: Sidecar) -> None:
@@ -140,17 +153,18 @@ def open_sidecar(record: BackupRecord, vault: Vault, *, unsigned: bool = False) 
 
     ``unsigned``: somebody said that a signature which is missing or not of our keys does not matter.
     """
-    sidecar = read_sidecar(record.backup_name + SIDECAR_SUFFIX, vault, unsigned=unsigned)
-    _require_own(record, sidecar.manifest.id, sidecar.manifest.name)
-    return sidecar
+    name = sidecar_name(record)
+    return nearest(vault, name, lambda copy: _own(record, _opened(name, copy, vault, unsigned=unsigned)))
 
 
 def read_sidecar(name: str, vault: Vault, *, unsigned: bool = False) -> Sidecar:
-    """A file of the vault, whatever record it belongs to.
+    """A file of the vault, whatever record it belongs to."""
+    return nearest(vault, name, lambda copy: _opened(name, copy, vault, unsigned=unsigned))
 
-    That of an encrypted backup is read from where it is kept in clear, if it is the same; else with the server's key.
-    """
-    data, trusted = _read_sidecar(name, vault), get_settings().signing_keys
+
+def _opened(name: str, copy: Vault, vault: Vault, *, unsigned: bool) -> Sidecar:
+    """That of an encrypted backup is read where it is kept in clear, if it is the same; else with the server's key."""
+    data, trusted = _read_sidecar(name, copy), get_settings().signing_keys
     try:
         return sidecars.open_sidecar(data, trusted, name, unsigned=unsigned)
     except Locked:
@@ -165,9 +179,8 @@ def read_sidecar(name: str, vault: Vault, *, unsigned: bool = False) -> Sidecar:
 
 def open_clear(record: BackupRecord, vault: Vault) -> Clear:
     """What can be told of a backup without a key. Raises as ``open_sidecar``."""
-    clear = read_clear(record.backup_name + SIDECAR_SUFFIX, vault)
-    _require_own(record, clear.id, clear.name)
-    return clear
+    name, unsigned = sidecar_name(record), record.is_unsigned
+    return nearest(vault, name, lambda copy: _own(record, read_clear(name, copy, unsigned=unsigned)))
 
 
 def read_clear(name: str, vault: Vault, *, unsigned: bool = False) -> Clear:
@@ -185,9 +198,11 @@ def _read_sidecar(name: str, vault: Vault) -> bytes:
     return vault.read(name, 0, SIDECAR_LIMIT)
 
 
-def _require_own(record: BackupRecord, backup_id: str, name: str) -> None:
-    if (backup_id, name) != (str(record.backup_id), record.backup_name):
-        raise Damaged(_("%(name)s belongs to another backup.") % {"name": record.backup_name + SIDECAR_SUFFIX})
+def _own(record: BackupRecord, described: Described) -> Described:
+    name = described.name if isinstance(described, Clear) else described.manifest.name
+    if (described.id, name) != (str(record.backup_id), record.backup_name):
+        raise Damaged(_("%(name)s belongs to another backup.") % {"name": sidecar_name(record)})
+    return described
 
 
 def restorable(record: BackupRecord) -> None:
@@ -226,23 +241,34 @@ def source(described: Manifest | Clear, vault: Vault) -> Source:
 
 
 def not_in_vault(record: BackupRecord) -> str:
-    """Why a backup can't be used, from the names and sizes of its files; empty if they look right."""
-    vault = get_vault()
+    """Why a backup can't be used, from the names and sizes of its files; empty if they look right.
+
+    Pages ask this: of vaults that are far away, what was last found there is the answer.
+    """
+    problem = _not_at_hand(record)
+    if problem and record.pk and record.copies.filter(state=BackupCopy.State.GOOD, vault__in=_far_away()).exists():
+        return ""
+    return problem
+
+
+def _far_away() -> list[str]:
+    return [name for name in vaults.names() if not vaults.is_near(name)]
+
+
+def _not_at_hand(record: BackupRecord) -> str:
     try:
-        size = vault.size(record.file_path)
-        vault.size(record.backup_name + SIDECAR_SUFFIX)
-        if record.is_encrypted:
-            vault.size(record.backup_name + KEY_SUFFIX)
+        vault = vaults.at_hand()
+        sizes = {name: vault.size(name) for name in files_of(record)}
     except BackupCenterError as error:
         return str(error)
-    if size != record.file_size:
-        facts = {"name": record.file_path, "found": size, "expected": record.file_size}
+    if sizes[record.file_path] != record.file_size:
+        facts = {"name": record.file_path, "found": sizes[record.file_path], "expected": record.file_size}
         return _("%(name)s has %(found)d bytes instead of %(expected)d.") % facts
     return ""
 
 
 def has_sidecar(record: BackupRecord) -> bool:
-    return get_vault().exists(record.backup_name + SIDECAR_SUFFIX)
+    return vaults.at_hand().exists(sidecar_name(record))
 
 
 def is_left_over(record: BackupRecord, vault: Vault) -> bool:
@@ -255,7 +281,7 @@ def is_left_over(record: BackupRecord, vault: Vault) -> bool:
     if record.file_hash:
         return True
     left = [record.backup_name + suffix + ending for suffix in SUFFIXES for ending in ("", PARTIAL)]
-    return not vault.exists(record.backup_name + SIDECAR_SUFFIX) and any(vault.exists(name) for name in left)
+    return not vault.exists(sidecar_name(record)) and any(vault.exists(name) for name in left)
 
 
 def remove_files(record: BackupRecord, vault: Vault) -> None:
@@ -275,7 +301,7 @@ def _free_name(backup_type: str) -> str:
     stamp = datetime.now(timezone.get_default_timezone()).strftime("%Y%m%d_%H%M%S")
     stem = f"backup_{backup_type.lower()}_{stamp}"
     name, number = stem, 1
-    vault, kept = get_vault(), keys.kept_manifests()
+    vault, kept = vaults.home(), keys.kept_manifests()
 
     def is_taken() -> bool:
         files = any(vault.exists(name + suffix) for suffix in SUFFIXES) or kept.exists(name + SIDECAR_SUFFIX)

@@ -16,7 +16,7 @@ from ..conf import get_settings
 from ..engine.errors import Refused
 from ..engine.vault import Vault
 from ..models import BackupRecord
-from . import catalogue, generations
+from . import catalogue, generations, vaults
 
 Status, Trigger = BackupRecord.Status, BackupRecord.Trigger
 ENDED = {Status.SUCCESS, Status.FAILED}  # whatever else a status says, it is not ours to delete
@@ -96,7 +96,7 @@ class _Rules:
             days=days,
             safety_days=settings.safety_retention_days,
             keep=settings.keep or {},
-            vault=catalogue.get_vault(),
+            vault=vaults.at_hand(),
         )
 
     def kept_for_age(self, record: BackupRecord, taken: datetime) -> str | None:

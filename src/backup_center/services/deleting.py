@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from ..engine.errors import BackupCenterError, NotDeleted
 from ..models import BackupLog, BackupRecord
-from . import catalogue, journal
+from . import catalogue, journal, vaults
 from .connecting import home_alias
 
 if TYPE_CHECKING:
@@ -31,14 +31,27 @@ def withdraw(record: BackupRecord) -> bool:
 def remove(record: BackupRecord, user: AbstractBaseUser | None, reason: str) -> None:
     """Files before the record: what can't be deleted is not forgotten, and ``NotDeleted`` says why."""
     try:
-        catalogue.remove_files(record, catalogue.get_vault())
+        stays = _remove_everywhere(record)
     except BackupCenterError as error:
         record.error_message = _("It could not be deleted: %(error)s") % {"error": error}
         record.save(update_fields=["error_message"])
         journal.write(BackupLog.Operation.DELETE, BackupLog.Level.ERROR, record.error_message, record=record, user=user)
         raise NotDeleted(record.error_message, {record.backup_name: str(error)}) from error
+    if stays:
+        reason += " " + _("Its copies stay in: %(vaults)s.") % {"vaults": ", ".join(stays)}
     with transaction.atomic(using=home_alias()):
-        journal.write(BackupLog.Operation.DELETE, BackupLog.Level.SUCCESS, reason, record=record, user=user)
+        journal.write(
+            BackupLog.Operation.DELETE, BackupLog.Level.SUCCESS, reason, record=record, user=user, copies_stay_in=stays
+        )
         key = record.pk
         record.delete()
     BackupLog.objects.filter(backup_record=key).update(backup_record=None)  # entries that were written meanwhile
+
+
+def _remove_everywhere(record: BackupRecord) -> list[str]:
+    """From every vault in which we delete, all sidecars first; returns the other ones that have a copy."""
+    erasable = vaults.erasable()
+    known = list(record.copies.values_list("vault", flat=True))
+    concerned = [name for name in erasable if name in known or vaults.is_near(name)]
+    catalogue.remove_files(record, vaults.Several(concerned))
+    return [name for name in known if name not in erasable]

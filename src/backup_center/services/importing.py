@@ -18,7 +18,7 @@ from ..engine.incoming import Incoming
 from ..engine.sidecar import SIDECAR_LIMIT, SIDECAR_SUFFIX, Sidecar
 from ..engine.vault import BUFFER, PARTIAL
 from ..models import BackupLog, BackupRecord
-from . import catalogue, enrolling, interrupted, journal, lineage
+from . import catalogue, copies, enrolling, interrupted, journal, lineage, vaults
 from .connecting import home_alias, refuse_inside_transaction
 from .enrolling import Enrolment
 from .lease import hold
@@ -71,6 +71,8 @@ class _Import:
         self.enrolment = enrolling.enrolment(self.sidecar)
 
     def run(self, user: AbstractBaseUser | None, progress: Progress | None) -> BackupRecord:
+        if not vaults.home().near:
+            raise Refused(_("An import needs a vault on this machine: put one first in BACKUP_VAULTS."))
         _refuse_what_is_known(self.enrolment)
         _refuse_without_lenders(self.enrolment)
         if not self.sidecar.signed:
@@ -110,6 +112,7 @@ class _Import:
                 with self.vault.create(name) as stream:
                     stream.write(self.signature)
                 self.written.append(name)
+                copies.find(record)
         return record
 
     def _log(self, record: BackupRecord, user: AbstractBaseUser | None) -> None:

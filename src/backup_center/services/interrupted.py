@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 
 from ..engine.errors import BackupCenterError, NotFound, StorageFailed
 from ..models import BackupLog, BackupRecord
-from . import journal
-from .catalogue import UNDECIDED, finish, get_vault, locked, open_sidecar, remove_files
+from . import journal, vaults
+from .catalogue import UNDECIDED, finish, locked, open_sidecar, remove_files
 from .connecting import home_alias
 from .lease import Lease
 
@@ -42,9 +42,9 @@ def _settle_backup(record: BackupRecord) -> None:
     if now is None or now.status not in UNDECIDED:
         return  # its process was suspended, not dead, and decides itself
     try:
-        finish(record, open_sidecar(record, get_vault()))
+        finish(record, open_sidecar(record, vaults.home()))
     except NotFound:
-        remove_files(record, get_vault())
+        remove_files(record, vaults.home())
         _settle_failed(record, _("It was interrupted: its process ended before the backup was complete."))
     except StorageFailed:
         raise  # perhaps it can be read later

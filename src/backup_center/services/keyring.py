@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from django.utils.translation import gettext as _
@@ -15,7 +17,7 @@ from ..engine.encryption import KEY_SUFFIX, ArchiveKey
 from ..engine.errors import BackupCenterError, Locked, Refused, StorageFailed
 from ..engine.vault import Vault
 from ..models import BackupLog, BackupRecord
-from . import catalogue, interrupted, journal, keys
+from . import catalogue, interrupted, journal, keys, vaults
 from .connecting import home_alias, refuse_inside_transaction
 from .lease import hold
 
@@ -113,10 +115,17 @@ def rekey(records: Iterable[BackupRecord]) -> list[str]:
         opened = _opened(records, vault)
         for record, key in opened:
             lease.check()
-            vault.replace(record.backup_name + KEY_SUFFIX, recipients.wrap(key))
+            _replace(record.backup_name + KEY_SUFFIX, recipients.wrap(key))
             message = _("Its key was given to the recipients that are set now.")
             journal.write(BackupLog.Operation.VERIFY, BackupLog.Level.INFO, message, record=record)
     return [record.backup_name for record, _key in opened]
+
+
+def _replace(name: str, data: bytes) -> None:
+    """In every vault that has the file and in which we delete; elsewhere the older recipients keep their access."""
+    for vault in map(vaults.named, vaults.erasable()):
+        if vault.exists(name):
+            vault.put(name, BytesIO(data), len(data), hashlib.sha256(data).hexdigest(), replace=True)
 
 
 def _opened(records: Iterable[BackupRecord], vault: Vault) -> list[tuple[BackupRecord, ArchiveKey]]:

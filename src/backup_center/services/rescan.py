@@ -14,7 +14,7 @@ from ..engine.errors import BackupCenterError, BadSignature, Damaged, Incomplete
 from ..engine.sidecar import SIDECAR_SUFFIX
 from ..engine.vault import Vault
 from ..models import BackupLog, BackupRecord
-from . import catalogue, enrolling, interrupted, journal, lineage
+from . import catalogue, copies, enrolling, interrupted, journal, lineage
 from .connecting import home_alias, refuse_inside_transaction
 from .enrolling import Enrolment
 from .lease import Lease, hold
@@ -156,6 +156,8 @@ class _Look:
 def _enrolled(look: _Look, lease: Lease) -> Report:
     adopted = _adopted(look.new, lease)
     added = enrolling.enrol(look.new, lease)
+    for record in added:
+        copies.find(record)
     enrolling.learn(look.opened)
     foreign = _("It is another project's: it can be restored, and nothing is ever borrowed from it.")
     findings = [

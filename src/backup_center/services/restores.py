@@ -23,7 +23,20 @@ from ..engine.restore import RestoreResult
 from ..engine.selection import Selection
 from ..engine.sidecar import Sidecar
 from ..models import BackupLog, BackupRecord
-from . import accounts, backups, catalogue, durations, interrupted, journal, lineage, masking, selecting
+from . import (
+    accounts,
+    backups,
+    catalogue,
+    copies,
+    durations,
+    interrupted,
+    journal,
+    lineage,
+    masking,
+    ordering,
+    selecting,
+    vaults,
+)
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
 from .picking import Wanted
@@ -130,7 +143,8 @@ class RestoreService:
                 interrupted.settle(lease)
                 signals.pre_restore.send(RestoreService, record=backup_record, user=user)
                 sidecar = _trusted(backup_record, user, accept_unsigned=accept_unsigned)
-                statistics = _Restore(backup_record, sidecar, choice, user, lease, progress).run(safety_backup)
+                work = _Restore(backup_record, sidecar, choice, user, lease, progress)
+                statistics = work.run(safety_backup)
             except BaseException as error:
                 _log_failure(backup_record, error, user)
                 signals.post_restore.send_robust(
@@ -140,6 +154,8 @@ class RestoreService:
         signals.post_restore.send_robust(
             RestoreService, record=backup_record, user=user, statistics=statistics, error=None
         )
+        if work.safety is not None:
+            copies.make_new(work.safety, user)
         return statistics
 
 
@@ -157,6 +173,7 @@ class _Restore:
     ) -> None:
         self.record, self.choice, self.user, self.lease, self.progress = record, choice, user, lease, progress
         self.started = time.monotonic()
+        self.safety: BackupRecord | None = None  # once it is complete
         self.sidecar = sidecar
         self.chosen = _types_of(self.sidecar, choice.labels(self.sidecar.manifest))
 
@@ -173,7 +190,7 @@ class _Restore:
                 safety, parent = self._begin_safety(request.selection)
             try:
                 if safety is not None:
-                    ordered = backups.request_for(safety, connection, request.selection.specs, parent)
+                    ordered = ordering.request_for(safety, connection, request.selection.specs, parent)
                     request = replace(request, safety=ordered)
                 result = restore.apply(request, connection, self._report)
             except BaseException as error:
@@ -182,6 +199,7 @@ class _Restore:
                 raise
         if safety is not None and result.safety is not None:
             catalogue.finish(safety, result.safety)
+            self.safety = safety
         return self._settle(result)
 
     def _begin_safety(self, selection: Selection) -> tuple[BackupRecord, Manifest | None]:
@@ -196,12 +214,12 @@ class _Restore:
             user=self.user,
             description=_("Taken before %(name)s was restored.") % {"name": self.record.backup_name},
         )
-        return safety, backups.adopt(safety, found, self.user)
+        return safety, ordering.adopt(safety, found, self.user)
 
     def _settle_safety(self, safety: BackupRecord, error: BaseException) -> None:
         """The restore failed. A safety backup that was complete by then is a good backup like any other."""
         try:
-            catalogue.finish(safety, catalogue.open_sidecar(safety, catalogue.get_vault()))
+            catalogue.finish(safety, catalogue.open_sidecar(safety, vaults.home()))
         except Exception:  # noqa: BLE001  # not complete: it goes, for the reason that the restore failed
             backups.settle_failed(safety, error, self.user)
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from .. import quantities, registry
 from ..models import BackupRecord
-from . import lineage
+from . import copies, lineage
 
 GOOD, LOOK, BAD = "good", "look", "bad"
 STALE = timedelta(days=2)
@@ -82,6 +82,10 @@ def _restorable(record: BackupRecord, lacking: set[str], missing: Sequence[str])
         worries.append(_("The last attempt failed: %(error)s") % {"error": failed.error_message})
     if damaged := later.filter(is_damaged=True).defer("contents").first():
         worries.append(_("%(name)s is damaged.") % {"name": damaged.backup_name})
+    for state in copies.states():
+        if state.missing:
+            facts = {"count": state.missing, "name": state.name}
+            worries.append(_("Backups without a good copy in the vault %(name)s: %(count)d.") % facts)
     text = _("Only a part can be restored, to %(moment)s.") if lacking else _("You can go back to %(moment)s.")
     return Verdict(
         state=LOOK if worries else GOOD,

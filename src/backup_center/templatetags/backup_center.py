@@ -94,7 +94,7 @@ def record_history_url(context: Any) -> str:
         return ""
     key = addresses.key_of([field.value_to_string(thing) for field in thing._meta.pk_fields])
     try:
-        return addresses.record_url(thing._meta.concrete_model._meta.label_lower, key, thing._state.db)  # noqa: SLF001
+        return addresses.record_url(thing._meta.concrete_model._meta.label_lower, key, thing._state.db)
     except NoReverseMatch:  # a project that doesn't include our pages
         return ""
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from ..engine.errors import BackupCenterError, NotFound, Refused
 from ..models import BackupLog, BackupRecord
-from ..services import BackupService, cleanup, lineage, overview
+from ..services import BackupService, cleanup, copies, lineage, overview
 from ..services.running import running
 from .access import StaffView
 
@@ -23,6 +23,7 @@ CONTENT_TYPES = {"gz": "application/gzip", "tar": "application/x-tar", "json": "
 class BackupDetailView(StaffView):
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         record = self.record()
+        record.missing_copies = copies.missing_in(record)
         log = list(record.logs.all()[: LOG_SHOWN + 1])
         checks = BackupLog.objects.filter(backup_record=record, operation=BackupLog.Operation.VERIFY)
         return self.page(
@@ -31,6 +32,7 @@ class BackupDetailView(StaffView):
             seconds=overview.seconds_of(record),
             usable=record.status == BackupRecord.Status.SUCCESS,
             contents=overview.contents(record),
+            copies=copies.of(record),
             checked=checks.filter(refused=False).exclude(log_level=BackupLog.Level.INFO).first(),
             log=log[:LOG_SHOWN],
             more_log=len(log) > LOG_SHOWN,
@@ -74,8 +76,15 @@ class BackupVerifyView(StaffView):
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         record = self.record()
-        if BackupService().verify_backup(record, self.actor, deep="deep" in request.POST):
+        found = BackupService().verify_backup(
+            record, self.actor, deep="deep" in request.POST, repair="repair" in request.POST
+        )
+        if record.is_damaged:
             self.tell(messages.ERROR, _("Damage was found. Don't rely on this backup; what is wrong is listed below."))
+        elif found:
+            self.tell(
+                messages.WARNING, _("A copy is damaged or missing; the backup itself restores. Make it anew below.")
+            )
         elif "deep" in request.POST:
             self.tell(messages.SUCCESS, _("The backup is whole: every row was read and matches its digest."))
         else:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet
+from django.db.models import QuerySet, prefetch_related_objects
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from ..engine.errors import BackupCenterError
 from ..models import BackupRecord
-from ..services import BackupService, cleanup, overview
+from ..services import BackupService, cleanup, copies, overview
 from ..services.running import running
 from ..services.verdict import BAD, verdict
 from . import charts, panels
@@ -31,6 +31,9 @@ class BackupListView(StaffView):
         form = FilterForm(request.GET)
         sort = request.GET.get("sort", "-created")
         page = _page(form.records(), sort, request.GET.get("page"))
+        prefetch_related_objects(list(page), "copies")
+        for record in page:
+            record.missing_copies = copies.missing_in(record)
         tape = overview.tape()
         context: dict[str, Any] = {
             "verdict": verdict(),

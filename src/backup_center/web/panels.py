@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import quantities
 from ..models import BackupRecord
-from ..services import overview
+from ..services import copies, overview
 from . import charts
 
 
@@ -20,6 +20,7 @@ def context() -> dict[str, Any]:
         "growth": [_growth(found) for found in overview.growth(past)],
         "sizes": _trend(past, [float(record.file_size) for record in past], lambda value: quantities.size(int(value))),
         "durations": _trend(past, [overview.seconds_of(record) or 0.0 for record in past], quantities.duration),
+        "vaults": copies.states(),
         "not_covered": overview.not_covered(),
         "log": overview.recent_log(),
     }

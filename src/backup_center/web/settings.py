@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from .. import quantities, registry
 from ..conf import base_template, get_access_settings, get_settings
-from ..services import keys, overview
+from ..services import copies, keys, overview
 from .access import StaffView
 
 SECRET = re.compile(r"pass|secret|token|key|credential|dsn", re.IGNORECASE)
@@ -40,6 +40,7 @@ class SettingsView(StaffView):
                 "settings": list(_settings()),
                 "data_types": registry.data_types().values(),
                 "not_covered": overview.not_covered(),
+                "vaults": copies.states(),
             }
         serious = any(finding.is_serious(checks.WARNING) for finding in findings)
         return self.page("backup/settings.html", findings=findings, serious=serious, **facts)
@@ -50,6 +51,14 @@ def _settings() -> Iterator[Setting]:
     yes, no = _("yes"), _("no")
     known: dict[str, tuple[str, str]] = {
         "BACKUP_DIR": (str(ours.directory), _("Where backups are kept.")),
+        "BACKUP_VAULTS": (
+            _masked("", ours.vaults),
+            _("Where backups are written to, and where their copies are kept."),
+        ),
+        "BACKUP_VAULT_MODES": (
+            _masked("", ours.vault_modes) if ours.vault_modes else "–",
+            _("Vaults that are only read, or in which nothing is ever deleted."),
+        ),
         "BACKUP_COMPRESSION": (yes if ours.compression else no, _("Whether archives are compressed.")),
         "BACKUP_ENCRYPTION": (yes if ours.encryption else no, _("Whether archives are encrypted.")),
         "BACKUP_ENCRYPTION_RECIPIENTS": (", ".join(ours.recipients) or "–", _("Who can open new backups.")),

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from ...models import BackupRecord
 from ...quantities import size
+from ...services import copies
 from ..terminal import BackupCommand
 
 
@@ -21,7 +22,7 @@ class Command(BackupCommand):
         parser.add_argument("--status", choices=BackupRecord.Status.values, help=_("Only those of this status."))
 
     def run(self, **options: Any) -> None:
-        records = BackupRecord.objects.all()
+        records = BackupRecord.objects.prefetch_related("copies")
         if options["status"]:
             records = records.filter(status=options["status"])
         for record in records:
@@ -42,6 +43,7 @@ class Command(BackupCommand):
             (record.is_encrypted, _("encrypted")),
             (record.pinned, _("pinned")),
             (record.is_damaged, _("damaged")),
+            (copies.missing_in(record), _("copies are missing")),
             (record.verified_at and not record.is_damaged, _("verified")),
         ]
         shown = ", ".join(word for applies, word in marks if applies)
@@ -64,5 +66,10 @@ class Command(BackupCommand):
             "pinned": record.pinned,
             "verified_at": record.verified_at.isoformat() if record.verified_at else None,
             "damaged": record.is_damaged,
+            "copies": [
+                {"vault": copy.vault, "state": copy.state, "checked_at": copy.checked_at, "error": copy.error}
+                for copy in copies.of(record)
+            ],
+            "missing_copies": copies.missing_in(record),
             "error": record.error_message,
         }

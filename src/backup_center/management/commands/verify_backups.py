@@ -20,6 +20,8 @@ class Command(BackupCommand):
         parser.add_argument("names", nargs="*", metavar="NAME", help=_("A backup's name or file; without any, all."))
         parser.add_argument("--deep", action="store_true", help=_("Also unpack every chunk and check its rows."))
 
+        parser.add_argument("--repair", action="store_true", help=_("Make damaged and missing copies anew."))
+
     def run(self, **options: Any) -> None:
         if options["names"]:
             records = [catalogue.find(name) for name in options["names"]]
@@ -28,7 +30,9 @@ class Command(BackupCommand):
         damaged: dict[str, list[str]] = {}
         for record in records:
             with self.progress() as progress:
-                findings = BackupService().verify_backup(record, deep=options["deep"], progress=progress)
+                findings = BackupService().verify_backup(
+                    record, deep=options["deep"], repair=options["repair"], progress=progress
+                )
             self.say(f"{record.backup_name}  {_('DAMAGED') if findings else _('whole')}")
             for finding in findings:
                 self.say(f"  - {finding}")
