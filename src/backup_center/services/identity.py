@@ -55,6 +55,7 @@ def confirm(request: HttpRequest, user: AbstractBaseUser, password: str) -> None
     found = authenticate(request, **credentials, password=password)
     if found is None or found.pk != user.pk:
         _refuse(user, _("The password is wrong."), attempt=True)
+    request.session.cycle_key()  # whoever knew the session's key before gains nothing by it
     request.session[KEY] = mark_for(user)
     journal.write(BackupLog.Operation.ACCESS, BackupLog.Level.SUCCESS, _("The password was confirmed."), user=user)
 
