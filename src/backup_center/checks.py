@@ -20,6 +20,8 @@ from . import registry
 from .conf import Settings, get_access_settings, get_settings, host_function
 from .engine.errors import BackupCenterError
 
+SHORTEST_SECRET = 32  # characters
+
 
 @checks.register("backup_center")
 def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
@@ -37,6 +39,7 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
         *_databases(),
         *_order_of_apps(),
         *_encryption(settings),
+        *_signatures(settings),
     ]
 
 
@@ -220,6 +223,27 @@ def _order_of_apps() -> Iterator[checks.CheckMessage]:
             _("backup_center stands after the admin in INSTALLED_APPS: object pages lack the link to their versions."),
             hint=_('Put "backup_center" before "django.contrib.admin".'),
             id="backup_center.W006",
+        )
+
+
+def _signatures(settings: Settings) -> Iterator[checks.CheckMessage]:
+    keys = enumerate(settings.own_signing_keys, 1)
+    short = [str(number) for number, key in keys if len(key) < SHORTEST_SECRET]
+    if short:
+        yield checks.Warning(
+            _("BACKUP_SIGNING_KEYS: number %(numbers)s is shorter than %(length)d characters, and could be guessed.")
+            % {"numbers": ", ".join(short), "length": SHORTEST_SECRET},
+            hint=_('Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'),
+            id="backup_center.W009",
+        )
+    if set(settings.vaults) - {"local"} and not settings.own_signing_keys:
+        yield checks.Warning(
+            _(
+                "Backups go to other places, but SECRET_KEY signs them: who learns it can forge backups, and a server"
+                " without it can't restore them."
+            ),
+            hint=_("Set BACKUP_SIGNING_KEYS, and keep a copy of the secret apart from this server and the backups."),
+            id="backup_center.W010",
         )
 
 

@@ -33,6 +33,8 @@ class Settings:
     identity: str = field(repr=False)
     passphrase: str = field(repr=False)
     manifests: Path
+    vaults: tuple[str, ...]
+    own_signing_keys: tuple[str, ...] = field(repr=False)
     signing_keys: tuple[bytes, ...] = field(repr=False)
 
     @property
@@ -43,6 +45,7 @@ class Settings:
 def get_settings() -> Settings:
     """Raises ``ImproperlyConfigured`` where a value could only be misread; ``checks`` finds the rest."""
     base = Path(getattr(project, "BASE_DIR", None) or Path.cwd())
+    own = _own_signing_keys()
     return Settings(
         directory=Path(getattr(project, "BACKUP_DIR", None) or base / "backups"),
         compression=bool(getattr(project, "BACKUP_COMPRESSION", True)),
@@ -60,7 +63,9 @@ def get_settings() -> Settings:
         identity=os.environ.get("BACKUP_ENCRYPTION_IDENTITY", ""),
         passphrase=os.environ.get("BACKUP_ENCRYPTION_PASSPHRASE", ""),
         manifests=Path(getattr(project, "BACKUP_MANIFESTS_DIR", None) or base / "backup_manifests"),
-        signing_keys=_signing_keys(),
+        vaults=tuple(getattr(project, "BACKUP_VAULTS", None) or ("local",)),
+        own_signing_keys=own,
+        signing_keys=_signing_keys(own),
     )
 
 
@@ -117,7 +122,15 @@ def _patterns(name: str, example: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _signing_keys() -> tuple[bytes, ...]:
-    """Derived from SECRET_KEY, which signs, and its fallbacks, which still verify."""
-    secrets = [project.SECRET_KEY, *project.SECRET_KEY_FALLBACKS]
+def _own_signing_keys() -> tuple[str, ...]:
+    """Their order counts: the first one signs. No message ever shows one of them."""
+    value = getattr(project, "BACKUP_SIGNING_KEYS", None) or ()
+    if not isinstance(value, list | tuple) or not all(isinstance(key, str) and key.strip() for key in value):
+        raise ImproperlyConfigured(_("BACKUP_SIGNING_KEYS must be a list of secrets, each a text that is not empty."))
+    return tuple(value)
+
+
+def _signing_keys(own: tuple[str, ...]) -> tuple[bytes, ...]:
+    """The first signs, all verify. Those of SECRET_KEY stay: what was signed before there were own keys."""
+    secrets = [*own, project.SECRET_KEY, *project.SECRET_KEY_FALLBACKS]
     return tuple(hmac.digest(str(secret).encode(), b"backup_center manifest", "sha256") for secret in secrets)

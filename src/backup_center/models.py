@@ -82,6 +82,10 @@ class BackupRecord(models.Model):
     is_damaged = models.BooleanField(_("damaged"), default=False, help_text=_("The last verification found damage."))
     pinned = models.BooleanField(_("pinned"), default=False, help_text=_("Kept until released."))
 
+    is_unsigned = models.BooleanField(
+        _("unsigned"), default=False, help_text=_("Somebody imported it though no key that was known here signed it.")
+    )
+
     class Meta:
         verbose_name = _("backup")
         verbose_name_plural = _("backups")
@@ -91,6 +95,7 @@ class BackupRecord(models.Model):
             ("download_backuprecord", _("Can download backups")),
             ("restore_backuprecord", _("Can restore backups")),
             ("browse_backuprecord", _("Can browse the rows in backups")),
+            ("import_backuprecord", _("Can import backups")),
         ]
         indexes: ClassVar = [models.Index(fields=["created_at"], name="backuprecord_created")]
 
@@ -128,6 +133,8 @@ class BackupLog(models.Model):
         DELETE = "DELETE", _("Deletion")
         DOWNLOAD = "DOWNLOAD", _("Download")
         BROWSE = "BROWSE", _("Look at rows")
+        IMPORT = "IMPORT", _("Import")
+        RESCAN = "RESCAN", _("Rescan")
         ACCESS = "ACCESS", _("Access")
         AUDIT = "AUDIT", _("Audit of the log")
 

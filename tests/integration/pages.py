@@ -14,7 +14,7 @@ from django.utils import timezone
 from backup_center.models import BackupRecord
 from backup_center.services import identity
 
-ALL = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "export")
+ALL = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import", "export")
 
 
 def person(*actions: str, name: str = "", staff: bool = True) -> Any:

@@ -263,7 +263,7 @@ def test_neither_a_missing_head_nor_a_false_one_keeps_anybody_from_writing(log):
 def test_entries_of_before_the_chain_become_its_beginning(log):
     LogHead.objects.all().delete()
     BackupLog.objects.update(number=None, hash="", previous_hash="", operated_by_key="", origin="")  # as it was
-    migration = import_module("backup_center.migrations.0004_people")
+    migration = import_module("backup_center.migrations.0005_people")
     with connection.schema_editor() as editor:
         migration.seal_what_is_there(apps, editor)
     journal.write(BACKUP, INFO, "entry 7")

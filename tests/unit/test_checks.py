@@ -48,6 +48,16 @@ def test_keys_and_manifests_beside_the_backups_are_reported(settings, tmp_path):
     assert "chmod 600" in found("W008").hint
 
 
+def test_signing_keys_that_are_short_or_not_apart_from_the_server_are_reported(settings):
+    settings.BACKUP_VAULTS = ["local", "offsite"]
+    assert "forge" in found("W010").msg
+
+    settings.BACKUP_SIGNING_KEYS = ["short", "another one, which is long enough"]
+    assert "number 1 is" in found("W009").msg
+    assert "short" not in found("W009").msg.replace("shorter", "")
+    assert not [message for message in check_settings() if message.id == "backup_center.W010"]
+
+
 @pytest.mark.parametrize("days", [-1, "30", None, 1.5, True])
 @pytest.mark.parametrize(("name", "default"), [("BACKUP_RETENTION_DAYS", 30), ("BACKUP_SAFETY_RETENTION_DAYS", 7)])
 def test_retention_is_a_number_of_days(settings, name, default, days):

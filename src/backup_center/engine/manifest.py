@@ -23,6 +23,9 @@ MOST_PACKED = 1032  # no deflated byte stands for more; what claims to is made t
 CHUNK_MEMBERS = {item.name for item in fields(Chunk)}
 LINE_BEGINS, LAST_MEMBER = b'{"upto":', b'"stored_sha256":'
 MARK, MARKED = b'{"":0}', {"": 0}  # what stands for a line that was cut out
+# Without a signature anybody may have made it up: JSON can take twenty times its size. These are 100 million rows.
+STRANGERS_LIMIT, STRANGERS_PARTS = 64 * 1024 * 1024, 1_000_000
+STRANGERS_LINE, STRANGERS_CHUNK = 64 * 1024, 16 * 1024 * 1024
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
 
 
@@ -104,10 +107,15 @@ def _up_to_the_items(name: str, owner: Manifest | Table) -> bytes:
     return orjson.dumps(others)[:-1] + f',"{name}":['.encode()
 
 
-def load(data: bytes) -> Manifest:
-    """Raises ``UnknownFormat`` for a format that is not ours, ``Damaged`` for anything that is no manifest."""
+def load(data: bytes, *, strangers: bool = False) -> Manifest:
+    """Raises ``UnknownFormat`` for a format that is not ours, ``Damaged`` for anything that is no manifest.
+
+    ``strangers``: anybody may have written it.
+    """
     try:
-        return from_parsed(parsed(memoryview(data)))
+        if not strangers:
+            return from_parsed(parsed(memoryview(data)))
+        return modest(from_parsed(parsed_of_strangers(memoryview(data))))
     except UNREADABLE as error:
         raise Damaged(_("The manifest is not readable: %(error)s.") % {"error": error}) from error
 
@@ -137,6 +145,25 @@ def parsed(body: memoryview) -> Any:
     if next(numbered) != len(lines):
         raise ValueError(_("its chunks are not in their tables"))
     return found
+
+
+def parsed_of_strangers(body: memoryview) -> Any:
+    """The same for what nobody signed: what is made to fill the memory is not read. Raises ``ValueError``."""
+    if len(body) > STRANGERS_LIMIT:
+        raise ValueError(_("without a signature, it may have %(limit)d bytes") % {"limit": STRANGERS_LIMIT})
+    rest, lines = _cut_out(bytes(body))
+    if sum(map(rest.count, ",[{")) > STRANGERS_PARTS or any(len(line) > STRANGERS_LINE for line in lines):
+        raise ValueError(_("it has too many parts"))
+    return parsed(body)
+
+
+def modest(manifest: Manifest) -> Manifest:
+    """No chunk is so large that reading its rows could fill the memory. Raises ``ValueError``."""
+    for table in manifest.tables:
+        if any(chunk.size > STRANGERS_CHUNK or chunk.length > 2 * STRANGERS_CHUNK for chunk in table.chunks):
+            facts = {"table": table.label, "limit": STRANGERS_CHUNK}
+            raise ValueError(_("without a signature, a chunk of %(table)s may have %(limit)d bytes") % facts)
+    return manifest
 
 
 def _cut_out(body: bytes) -> tuple[str, list[bytes]]:

@@ -32,11 +32,12 @@ CLEAR = ("format", "project", "id", "sequence", "name", "type", "parent", "codec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sidecar:
-    """A committed backup: its archive's size and SHA-256, and its manifest."""
+    """A committed backup: its archive's size and SHA-256, and its manifest. Whether one of our keys ``signed`` it."""
 
     size: int
     sha256: str
     manifest: Manifest
+    signed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ class Clear:
     finished_at: str
     keys: Mapping[str, str]
     stored: tuple[Stored, ...]
+    signed: bool = True
 
     @property
     def archive_name(self) -> str:
@@ -83,6 +85,12 @@ def sign(pieces: Sequence[bytes], size: int, sha256: str, needs: Sequence[str], 
     facts = {"archive": {"size": size, "sha256": sha256}, "needs": list(needs)}
     facts["manifest_sha256"] = manifest.sha256_of(pieces)
     yield from _signed((orjson.dumps(facts)[:-1] + b',"manifest":', *pieces, b"}"), key)
+
+
+def unsigned(body: bytes, size: int, sha256: str, needs: Sequence[str]) -> bytes:
+    """The sidecar that a manifest gets which came without one. No key makes its signature: it stays what it is."""
+    *line, _signature = sign([body], size, sha256, needs, b"")
+    return b"".join(line) + b"\n" + b"0" * (SIGNATURE_LENGTH - 1) + b"\n"
 
 
 def sign_sealed(
@@ -112,38 +120,44 @@ def _signed(line: Sequence[bytes], key: bytes) -> Iterator[bytes]:
     yield b"\n" + mac.hexdigest().encode() + b"\n"
 
 
-def open_sidecar(data: bytes, keys: Sequence[bytes], name: str, unlock: Unlock | None = None) -> Sidecar:
-    """Check the signature, then read. ``unlock`` opens an encrypted one.
+def open_sidecar(
+    data: bytes, keys: Sequence[bytes], name: str, unlock: Unlock | None = None, *, unsigned: bool = False
+) -> Sidecar:
+    """Check the signature, then read. ``unlock`` opens an encrypted one; ``unsigned``: one that nobody signed will do.
 
     Raises ``BadSignature``, ``Damaged``, ``UnknownFormat`` or ``Locked``; all call it ``name``.
     """
-    facts = _facts(data, keys, name)
+    facts, signed = _facts(data, keys, name, unsigned=unsigned)
     with _readable(name):
         archive = facts["archive"]
         size, sha256 = int(archive["size"]), str(archive["sha256"])
         if "sealed" not in facts:
-            return Sidecar(size=size, sha256=sha256, manifest=manifest.from_parsed(facts["manifest"]))
-        clear = _clear(facts)
+            record = manifest.from_parsed(facts["manifest"])
+            record = record if signed else manifest.modest(record)
+            return Sidecar(size=size, sha256=sha256, manifest=record, signed=signed)
+        clear = _clear(facts, signed=signed)
         sealed = base64.b64decode(facts["sealed"], validate=True)
     if unlock is None:
         raise Locked(_("%(name)s is encrypted, and no key is at hand.") % {"name": name})
-    opened = manifest.load(CODECS["gzip"].unpack(unlock(clear).open(sealed), SIDECAR_LIMIT))
+    limit = SIDECAR_LIMIT if signed else manifest.STRANGERS_LIMIT
+    opened = manifest.load(CODECS["gzip"].unpack(unlock(clear).open(sealed), limit), strangers=not signed)
     if any(getattr(opened, member) != getattr(clear, member) for member in (*CLEAR, "needs")):
         raise Damaged(_("%(name)s is damaged: its sealed part is another backup's.") % {"name": name})
-    return Sidecar(size=size, sha256=sha256, manifest=opened)
+    return Sidecar(size=size, sha256=sha256, manifest=opened, signed=signed)
 
 
-def open_clear(data: bytes, keys: Sequence[bytes], name: str) -> Clear:
+def open_clear(data: bytes, keys: Sequence[bytes], name: str, *, unsigned: bool = False) -> Clear:
     """Check the signature, then read what needs no key."""
-    facts = _facts(data, keys, name)
+    facts, signed = _facts(data, keys, name, unsigned=unsigned)
     with _readable(name):
         if "sealed" in facts:
-            return _clear(facts)
+            return _clear(facts, signed=signed)
         return clear_part(
             Sidecar(
                 size=int(facts["archive"]["size"]),
                 sha256=str(facts["archive"]["sha256"]),
                 manifest=manifest.from_parsed(facts["manifest"]),
+                signed=signed,
             )
         )
 
@@ -155,25 +169,28 @@ def clear_part(sidecar: Sidecar) -> Clear:
         sha256=sidecar.sha256,
         needs=record.needs,
         stored=tuple(_place(chunk) for table in record.tables for chunk in table.chunks),
+        signed=sidecar.signed,
         **{name: getattr(record, name) for name in CLEAR},
     )
 
 
-def _facts(data: bytes, keys: Sequence[bytes], name: str) -> Any:
+def _facts(data: bytes, keys: Sequence[bytes], name: str, *, unsigned: bool) -> tuple[Any, bool]:
+    """Line 1, read, and whether one of the keys signed it. Nothing in it is looked at before that is known."""
     end = data.find(b"\n")
     body, signature = memoryview(data)[:end], data[end + 1 :]
-    if end < 0 or len(signature) != SIGNATURE_LENGTH:
+    if end < 0 or (len(signature) != SIGNATURE_LENGTH and not unsigned):
         raise Incomplete(_("%(name)s is incomplete: its signature is missing.") % {"name": name})
-    if not any(hmac.compare_digest(signature, _mac(key, body) + b"\n") for key in keys):
+    signed = any(hmac.compare_digest(signature, _mac(key, body) + b"\n") for key in keys)
+    if not signed and not unsigned:
         raise BadSignature(
             _(
-                "%(name)s is damaged, or was not signed by this project. If SECRET_KEY was changed, add the old one to"
-                " SECRET_KEY_FALLBACKS."
+                "%(name)s is damaged, or was signed with a key that is not known here. If it was signed with another"
+                " SECRET_KEY or signing key, add that one to SECRET_KEY_FALLBACKS or to the end of BACKUP_SIGNING_KEYS."
             )
             % {"name": name}
         )
     with _readable(name):
-        return manifest.parsed(body)
+        return (manifest.parsed(body) if signed else manifest.parsed_of_strangers(body)), signed
 
 
 class _readable:  # noqa: N801  # reads as a word in "with"
@@ -190,10 +207,10 @@ class _readable:  # noqa: N801  # reads as a word in "with"
             raise Damaged(_("%(name)s is not readable: %(error)s.") % {"name": self._name, "error": error}) from error
 
 
-def _clear(facts: Mapping[str, Any]) -> Clear:
+def _clear(facts: Mapping[str, Any], *, signed: bool) -> Clear:
     clear, archive, needs = facts["clear"], facts["archive"], tuple(facts["needs"])
     manifest.require_known(clear)
-    members = {item.name for item in fields(Clear)} - {"size", "sha256", "needs", "stored"}
+    members = {item.name for item in fields(Clear)} - {"size", "sha256", "needs", "stored", "signed"}
     stored = [
         Stored(archive=needs[place], offset=offset, length=length, stored_sha256=digest)
         for place, offset, length, digest in clear["stored"]
@@ -205,6 +222,7 @@ def _clear(facts: Mapping[str, Any]) -> Clear:
         sha256=str(archive["sha256"]),
         needs=needs,
         stored=tuple(stored),
+        signed=signed,
         **{name: clear[name] for name in members},
     )
 

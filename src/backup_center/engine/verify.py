@@ -55,7 +55,7 @@ def examine(
     if found and not source.vault.exists(sidecar.manifest.archive_name):
         return found
     if deep:
-        return found + _examine_chunks(sidecar.manifest, source, progress)
+        return found + examine_chunks(sidecar.manifest, source, progress)
     looked_at = set() if found else {sidecar.manifest.id}
     for table in sidecar.manifest.tables:
         for index, chunk in enumerate(table.chunks):
@@ -106,7 +106,8 @@ def _sha256(vault: Vault, name: str) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants more
 
 
-def _examine_chunks(manifest: Manifest, source: Source, progress: Callable[[str, int, int], None]) -> list[Finding]:
+def examine_chunks(manifest: Manifest, source: Source, progress: Callable[[str, int, int], None]) -> list[Finding]:
+    """Every chunk, unpacked: its digests, its rows, its range."""
     found: list[Finding] = []
     done = 0
     for table in manifest.tables:

@@ -226,7 +226,7 @@ def request_for(
         codec=settings.codec,
         software=facts.software(),
         key=settings.signing_keys[0],
-        facts=partial(facts.collect, alias=record.database),
+        facts=partial(facts.collect, record=record),
         parent=parent,
         recipients=keys.recipients(),
         kept=keys.kept_manifests(),
@@ -316,7 +316,7 @@ def _findings(record: BackupRecord, deep: bool, progress: Progress | None) -> li
     report = progress or (lambda phase, done, total: None)
     try:
         try:
-            sidecar = catalogue.open_sidecar(record, vault)
+            sidecar = catalogue.open_sidecar(record, vault, unsigned=record.is_unsigned)
             found = verify.examine(sidecar, catalogue.source(sidecar.manifest, vault), deep=deep, progress=report)
         except Locked:
             if deep:

@@ -16,7 +16,7 @@ from ..conf import get_settings
 from ..engine import sidecar as sidecars
 from ..engine.codecs import CODECS
 from ..engine.encryption import KEY_SUFFIX, ArchiveKey
-from ..engine.errors import BackupCenterError, Damaged, NotFound, Refused
+from ..engine.errors import BackupCenterError, Damaged, Locked, NotFound, Refused
 from ..engine.manifest import Manifest, Table
 from ..engine.packing import SEALED_SUFFIX, Open, Packing, Sealed
 from ..engine.sidecar import SIDECAR_LIMIT, SIDECAR_SUFFIX, Clear, Sidecar
@@ -89,6 +89,13 @@ def begin(
 
 def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     """The record of a committed backup, from its sidecar."""
+    describe(record, sidecar)
+    record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
+    record.save(update_fields=FINISHED_FIELDS)
+
+
+def describe(record: BackupRecord, sidecar: Sidecar) -> None:
+    """What a sidecar tells of a backup that is complete; not saved."""
     record.status = BackupRecord.Status.SUCCESS
     record.file_path = sidecar.manifest.archive_name
     record.file_size = sidecar.size
@@ -98,9 +105,7 @@ def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     record.table_count = len(sidecar.manifest.tables)
     record.row_count = sidecar.manifest.rows
     record.contents = {table.label: _content(table, sidecar.manifest.id) for table in sidecar.manifest.tables}
-    record.backup_end_time = _as_stored(datetime.fromisoformat(sidecar.manifest.finished_at))
-    record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
-    record.save(update_fields=FINISHED_FIELDS)
+    record.backup_end_time = as_stored(datetime.fromisoformat(sidecar.manifest.finished_at))
 
 
 def _content(table: Table, own: str) -> dict[str, Any]:
@@ -130,33 +135,44 @@ def refresh(record: BackupRecord) -> None:
         raise NotFound(_("There is no backup %(name)s. list_backups shows all.") % facts) from error
 
 
-def open_sidecar(record: BackupRecord, vault: Vault) -> Sidecar:
-    """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``UnknownFormat`` or ``Locked``."""
-    sidecar = read_sidecar(record.backup_name + SIDECAR_SUFFIX, vault)
+def open_sidecar(record: BackupRecord, vault: Vault, *, unsigned: bool = False) -> Sidecar:
+    """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``UnknownFormat`` or ``Locked``.
+
+    ``unsigned``: somebody said that a signature which is missing or not of our keys does not matter.
+    """
+    sidecar = read_sidecar(record.backup_name + SIDECAR_SUFFIX, vault, unsigned=unsigned)
     _require_own(record, sidecar.manifest.id, sidecar.manifest.name)
     return sidecar
 
 
-def read_sidecar(name: str, vault: Vault) -> Sidecar:
+def read_sidecar(name: str, vault: Vault, *, unsigned: bool = False) -> Sidecar:
     """A file of the vault, whatever record it belongs to.
 
     That of an encrypted backup is read from where it is kept in clear, if it is the same; else with the server's key.
     """
     data, trusted = _read_sidecar(name, vault), get_settings().signing_keys
+    try:
+        return sidecars.open_sidecar(data, trusted, name, unsigned=unsigned)
+    except Locked:
+        pass
     kept = keys.kept_manifests()
     if kept.exists(name):
         found = sidecars.open_sidecar(_read_sidecar(name, kept), trusted, name)
-        if sidecars.clear_part(found) == sidecars.open_clear(data, trusted, name):
+        if sidecars.clear_part(found) == sidecars.open_clear(data, trusted, name, unsigned=unsigned):
             return found
-    return sidecars.open_sidecar(data, trusted, name, _unlocking(vault))
+    return sidecars.open_sidecar(data, trusted, name, _unlocking(vault), unsigned=unsigned)
 
 
 def open_clear(record: BackupRecord, vault: Vault) -> Clear:
     """What can be told of a backup without a key. Raises as ``open_sidecar``."""
-    name = record.backup_name + SIDECAR_SUFFIX
-    clear = sidecars.open_clear(_read_sidecar(name, vault), get_settings().signing_keys, name)
+    clear = read_clear(record.backup_name + SIDECAR_SUFFIX, vault)
     _require_own(record, clear.id, clear.name)
     return clear
+
+
+def read_clear(name: str, vault: Vault, *, unsigned: bool = False) -> Clear:
+    """The clear part of a file of the vault, whatever record it belongs to."""
+    return sidecars.open_clear(_read_sidecar(name, vault), get_settings().signing_keys, name, unsigned=unsigned)
 
 
 def _unlocking(vault: Vault) -> Callable[[Clear], ArchiveKey]:
@@ -249,7 +265,7 @@ def remove_files(record: BackupRecord, vault: Vault) -> None:
     keys.kept_manifests().delete(record.backup_name + SIDECAR_SUFFIX)
 
 
-def _as_stored(moment: datetime) -> datetime:
+def as_stored(moment: datetime) -> datetime:
     """Without USE_TZ, a project's times are naive, in its own time zone."""
     naive = timezone.is_naive(timezone.now())
     return timezone.make_naive(moment, timezone.get_default_timezone()) if naive else moment

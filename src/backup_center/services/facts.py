@@ -11,19 +11,21 @@ from django.apps import apps
 
 from .. import __version__
 from ..engine.dialects.base import Connection
-from ..models import BackupLog, LogHead
+from ..models import BackupLog, BackupRecord, LogHead
 from ..registry import MIGRATIONS_TABLE
 from .connecting import home_alias
+
+RECORD = ("trigger", "is_automatic", "description")
 
 
 def software() -> dict[str, str]:
     return {"backup_center": __version__, "django": django.get_version(), "python": platform.python_version()}
 
 
-def collect(connection: Connection, alias: str) -> dict[str, Any]:
-    """Asked inside the backup's snapshot of this database."""
+def collect(connection: Connection, record: BackupRecord) -> dict[str, Any]:
+    """Asked inside the backup's snapshot. Of the record, what nothing else tells whoever finds the files alone."""
     tables = set(connection.plain_tables())
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"record": {name: getattr(record, name) for name in RECORD}}
     if MIGRATIONS_TABLE in tables:
         found["migrations"] = [
             list(row)
@@ -31,7 +33,7 @@ def collect(connection: Connection, alias: str) -> dict[str, Any]:
         ]
     for name, read in (("content_types", content_types), ("permissions", permissions)):
         found[name] = [list(row) for row in read(connection, tables)]
-    return {**found, "audit": _audit(connection if alias == home_alias() else None)}
+    return {**found, "audit": _audit(connection if record.database == home_alias() else None)}
 
 
 def _audit(home: Connection | None) -> dict[str, Any]:

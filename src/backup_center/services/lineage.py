@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from ..conf import get_settings
 from ..engine.errors import BackupCenterError
 from ..engine.manifest import Manifest
+from ..engine.sidecar import Sidecar
 from ..models import BackupRecord
 from . import catalogue
 
@@ -36,17 +37,19 @@ def find(record: BackupRecord) -> Lineage:
             if reason := _why_too_old(candidate):
                 return Lineage(reason=reason)
             try:
-                manifest = catalogue.open_sidecar(candidate, catalogue.get_vault()).manifest
+                sidecar = catalogue.open_sidecar(candidate, catalogue.get_vault())
             except BackupCenterError as error:
                 return Lineage(reason=str(error))
-            return lending(candidate, manifest, str(record.project_id))
+            return lending(candidate, sidecar, str(record.project_id))
     return Lineage(reason=_("there is no good backup of these data types yet"))
 
 
-def lending(candidate: BackupRecord, manifest: Manifest, project: str) -> Lineage:
+def lending(candidate: BackupRecord, sidecar: Sidecar, project: str) -> Lineage:
     """This backup as a parent of one of this project's, whatever its age."""
-    reason = _why_not(candidate) or _why_not_lent(candidate, manifest, project)
-    return Lineage(reason=reason) if reason else Lineage(manifest=manifest, record=candidate)
+    reason = _why_not(candidate) or _why_not_lent(candidate, sidecar.manifest, project)
+    if not sidecar.signed:
+        reason = _("%(name)s is not signed with a key that is known here") % {"name": candidate.backup_name}
+    return Lineage(reason=reason) if reason else Lineage(manifest=sidecar.manifest, record=candidate)
 
 
 def lenders(record: BackupRecord) -> list[BackupRecord]:
@@ -73,6 +76,8 @@ def missing_lenders(record: BackupRecord) -> list[str]:
 
 def _good(record: BackupRecord) -> list[BackupRecord]:
     found = BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS, database=record.database)
+    # Only what is of our own history stands at a sequence number above 0.
+    found = found.filter(sequence__gt=0)
     found = found.exclude(trigger=BackupRecord.Trigger.SAFETY).filter(sequence__lt=record.sequence)
     return list(found.defer("contents", "progress")[:100])
 

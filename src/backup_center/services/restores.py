@@ -69,7 +69,7 @@ class RestorePlan:
 class RestoreService:
     """Every method raises a ``BackupCenterError`` that says what to do; the log keeps it too."""
 
-    def plan(
+    def plan(  # noqa: PLR0913  # each is an option of the command
         self,
         backup_record: BackupRecord,
         data_types: Sequence[str] | None = None,
@@ -79,11 +79,12 @@ class RestoreService:
         mode: str = selecting.REPLACE,
         set_null: bool = False,
         record: Wanted | None = None,
+        accept_unsigned: bool = False,
         progress: Progress | None = None,
     ) -> RestorePlan:
         """What restoring this choice (see ``Choice``) would change. Nothing is touched."""
         choice = Choice(data_types=data_types, models=models, mode=mode, set_null=set_null, record=record)
-        sidecar = _sidecar(backup_record)
+        sidecar = _sidecar(backup_record, accept_unsigned)
         choice.labels(sidecar.manifest)  # what is not there is refused before anything is read
         source = catalogue.source(sidecar.manifest, catalogue.get_vault())
         verify.require_whole(sidecar, source)
@@ -112,11 +113,13 @@ class RestoreService:
         set_null: bool = False,
         record: Wanted | None = None,
         safety_backup: bool = True,
+        accept_unsigned: bool = False,
         progress: Progress | None = None,
     ) -> dict[str, int]:
         """Put the rows of this choice (see ``Choice``) back: everything, or nothing. Only what differs is written.
 
         Before anything changes, what will be replaced is backed up (``safety_backup``), under the locks of the restore.
+        A manifest that none of our keys signed is refused, unless ``accept_unsigned``; then the log remembers it.
         Returns, per data type by its statistics name, how many rows are as in the backup now: ``{"shops": 100, …}``.
         """
         choice = Choice(data_types=data_types, models=models, mode=mode, set_null=set_null, record=record)
@@ -126,7 +129,8 @@ class RestoreService:
             try:
                 interrupted.settle(lease)
                 signals.pre_restore.send(RestoreService, record=backup_record, user=user)
-                statistics = _Restore(backup_record, choice, user, lease, progress).run(safety_backup)
+                sidecar = _trusted(backup_record, user, accept_unsigned=accept_unsigned)
+                statistics = _Restore(backup_record, sidecar, choice, user, lease, progress).run(safety_backup)
             except BaseException as error:
                 _log_failure(backup_record, error, user)
                 signals.post_restore.send_robust(
@@ -145,6 +149,7 @@ class _Restore:
     def __init__(
         self,
         record: BackupRecord,
+        sidecar: Sidecar,
         choice: Choice,
         user: AbstractBaseUser | None,
         lease: Lease,
@@ -152,8 +157,7 @@ class _Restore:
     ) -> None:
         self.record, self.choice, self.user, self.lease, self.progress = record, choice, user, lease, progress
         self.started = time.monotonic()
-        catalogue.refresh(record)
-        self.sidecar = _sidecar(record)
+        self.sidecar = sidecar
         self.chosen = _types_of(self.sidecar, choice.labels(self.sidecar.manifest))
 
     def run(self, safety_backup: bool) -> dict[str, int]:
@@ -182,7 +186,7 @@ class _Restore:
 
     def _begin_safety(self, selection: Selection) -> tuple[BackupRecord, Manifest | None]:
         """It borrows from the backup that is restored: then it holds only what differs, which is what will go."""
-        found = lineage.lending(self.record, self.sidecar.manifest, str(self.lease.before.project_id))
+        found = lineage.lending(self.record, self.sidecar, str(self.lease.before.project_id))
         safety = catalogue.begin(
             self.lease,
             backup_type=BackupRecord.Type.INCREMENTAL if found.record else BackupRecord.Type.FULL,
@@ -243,6 +247,7 @@ class _Restore:
         models = self.choice.labels(self.sidecar.manifest) if self.choice.models else None
         record = f"{self.choice.record.label} {self.choice.record.key}" if self.choice.record else None
         choice = {"one_record": record, "models": models, "mode": self.choice.mode, "set_null": self.choice.set_null}
+        choice["accepted_unsigned"] = not self.sidecar.signed
         return {name: value for name, value in choice.items() if value and value != selecting.REPLACE}
 
     def _left_out(self, result: RestoreResult) -> dict[str, Any]:
@@ -270,9 +275,20 @@ def _holds_sessions(alias: str) -> bool:
     return "cache" in project.SESSION_ENGINE and alias == project.SESSION_CACHE_ALIAS
 
 
-def _sidecar(record: BackupRecord) -> Sidecar:
+def _sidecar(record: BackupRecord, unsigned: bool) -> Sidecar:
     catalogue.restorable(record)
-    return catalogue.open_sidecar(record, catalogue.get_vault())
+    return catalogue.open_sidecar(record, catalogue.get_vault(), unsigned=unsigned)
+
+
+def _trusted(record: BackupRecord, user: AbstractBaseUser | None, *, accept_unsigned: bool) -> Sidecar:
+    """As it is now that nobody else writes. That somebody trusted what nobody signed is logged whatever comes of it."""
+    catalogue.refresh(record)
+    sidecar = _sidecar(record, accept_unsigned)
+    if not sidecar.signed:
+        message = _("Its manifest is not signed with a key that is known here; it was accepted all the same.")
+        level = BackupLog.Level.WARNING
+        journal.write(BackupLog.Operation.RESTORE, level, message, record=record, user=user, accepted_unsigned=True)
+    return sidecar
 
 
 def _types_of(sidecar: Sidecar, labels: Sequence[str]) -> list[str]:

@@ -51,6 +51,7 @@ def verdict() -> Verdict:
 def _good_records() -> Iterator[BackupRecord]:
     """The newest first, but safety backups last: they hold what a restore replaced, mostly a bad state."""
     found = BackupRecord.objects.filter(status=Status.SUCCESS, is_damaged=False, database=DEFAULT_DB_ALIAS)
+    found = found.filter(is_unsigned=False)
     newest = list(found.defer("contents", "progress")[:LOOKED_AT])
     yield from (record for record in newest if record.trigger != Trigger.SAFETY)
     yield from (record for record in newest if record.trigger == Trigger.SAFETY)

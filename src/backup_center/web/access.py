@@ -30,7 +30,7 @@ from .forms import data_type_choices
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
-ACTIONS = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "export")
+ACTIONS = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import", "export")
 
 LOGGED_PATH = 500  # characters of a URL that the log keeps
 

@@ -78,12 +78,19 @@ def _settings() -> Iterator[Setting]:
         "BACKUP_WEB_RESTORE": (yes if access.web_restore else no, _("Whether these pages restore.")),
         "BACKUP_REAUTHENTICATE_SECONDS": (
             str(access.reauthenticate_seconds),
-            _("How many seconds the password counts that is asked again before restores, downloads and deletions."),
+            _("How many seconds the password counts that is asked again before restores, downloads, imports and deletions."),
         ),
         "BACKUP_REAUTHENTICATION": (access.reauthentication or "–", _("What asks instead of the password.")),
         "BACKUP_CLIENT_ADDRESS": (access.client_address or "–", _("What tells the address behind a proxy.")),
         "BACKUP_BASE_TEMPLATE": (base_template(), _("The template around these pages.")),
-        "SECRET_KEY": (MASK, _("Signs every backup. Old keys belong into SECRET_KEY_FALLBACKS.")),
+        "BACKUP_SIGNING_KEYS": (
+            MASK if ours.own_signing_keys else "–",
+            _("The first one signs every backup, all of them are accepted."),
+        ),
+        "SECRET_KEY": (
+            MASK,
+            _("Signs every backup where BACKUP_SIGNING_KEYS is empty. Old keys belong into SECRET_KEY_FALLBACKS."),
+        ),
     }
     for name, (value, meaning) in known.items():
         yield Setting(name=name, value=value, given=_is_given(name), meaning=meaning)

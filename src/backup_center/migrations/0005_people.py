@@ -29,7 +29,7 @@ def seal_what_is_there(registry: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        (LABEL, "0003_browsing"),
+        (LABEL, "0004_disaster"),
     ]
 
     operations = [
@@ -120,6 +120,8 @@ class Migration(migrations.Migration):
                     ("DELETE", "Deletion"),
                     ("DOWNLOAD", "Download"),
                     ("BROWSE", "Look at rows"),
+                    ("IMPORT", "Import"),
+                    ("RESCAN", "Rescan"),
                     ("ACCESS", "Access"),
                     ("AUDIT", "Audit of the log"),
                 ],
