@@ -15,6 +15,7 @@ PAGES = {
     "list": "/backup/",
     "list-filtered": "/backup/?status=FAILED&sort=-size",
     "create": "/backup/create/",
+    "import": "/backup/import/",
     "detail": "/backup/{backup}/",
     "detail-failed": "/backup/{failed}/",
     "detail-pinned": "/backup/{pinned}/",
