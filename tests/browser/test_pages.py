@@ -35,7 +35,7 @@ PAGES = {
 # What may stay English: names of models, settings, files, formats and units.
 NAMES = re.compile(
     r"backups/（No space left on device）|backup/base\.html|[a-z_]+\.[\w.]+|[A-Z_]{2,}(-\d+)?|backup_\w+(\.[\w.]+)*"
-    r"|/\S+|[KMG]iB|django_\w+|\w+@\S+|admin|default|[0-9a-f]{8,}"
+    r"|/\S+|[KMG]iB|\.tar(\.gz)?|rescan_vaults|django_\w+|\w+@\S+|admin|default|[0-9a-f]{8,}"
 )
 
 # Django names automatic many-to-many tables in English: "user-group relationship".

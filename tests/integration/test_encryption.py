@@ -236,7 +236,7 @@ def test_what_was_forged_with_the_public_recipient_is_refused(small_zoo, backups
         with pytest.raises(BadSignature):
             look(record)
         assert small_zoo.rows() == rows
-    assert "was not signed by this project" in backups.verify_backup(record)[0]
+    assert "signed with a key that is not known here" in backups.verify_backup(record)[0]
 
 
 def _take_as_somebody_else(record: BackupRecord, settings, backups) -> None:

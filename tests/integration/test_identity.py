@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.auth.signals import user_login_failed
@@ -66,6 +68,8 @@ def test_each_dangerous_page_asks_first_and_does_nothing(client, small_zoo, back
         ("post", bring, {"with_related": "1", "confirm": "1"}, f"{bring}?with_related=1"),
         ("get", at("download", record.pk), {}, detail),
         ("post", at("delete", record.pk), {}, detail),
+        ("get", at("import"), {}, at("import")),
+        ("post", at("import"), {"archive": BytesIO(b"a"), "sidecar": BytesIO(b"s")}, at("import")),
         (
             "post",
             at("selected"),
@@ -166,6 +170,16 @@ def test_what_was_proven_ends_with_time_login_password_and_account(client, wang,
         settings.BACKUP_REAUTHENTICATE_SECONDS = off
         url = at("delete", a_record(number).pk)
         assert not is_asked()
+
+
+def test_the_password_may_run_out_while_files_are_sent(client, monkeypatch):
+    """What counts is the moment when they began to come."""
+    enter(client)
+    confirmed = iter((True, False))
+    monkeypatch.setattr(identity, "is_confirmed", lambda request: next(confirmed))
+    answer = client.post(at("import"), {"archive": BytesIO(b"a"), "sidecar": BytesIO(b"s")})
+    assert answer.status_code == 409
+    assert BackupLog.objects.filter(operation="IMPORT", log_level="ERROR").exists()
 
 
 def test_nobody_is_sent_to_another_site(client):

@@ -17,7 +17,7 @@ OPERATORS, AUDITORS = "Backup operators", "Backup auditors"
 # Deleting is for neither: a cleanup does it, by rules.
 OPERATORS_MAY = (
     "view_backuprecord", "add_backuprecord", "change_backuprecord", "verify_backuprecord", "download_backuprecord",
-    "restore_backuprecord", "browse_backuprecord", "view_backuplog",
+    "restore_backuprecord", "browse_backuprecord", "import_backuprecord", "view_backuplog",
 )  # fmt: skip
 AUDITORS_MAY = ("view_backuprecord", "verify_backuprecord", "view_backuplog", "export_backuplog")
 

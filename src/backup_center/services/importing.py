@@ -45,9 +45,8 @@ def import_backup(
     try:
         return _Import(archive, sidecar, accept_unsigned=accept_unsigned).run(user, progress)
     except BackupCenterError as error:
-        journal.write(
-            BackupLog.Operation.IMPORT, BackupLog.Level.ERROR, str(error), user=user, error=type(error).__name__
-        )
+        level, refused, kind = BackupLog.Level.ERROR, isinstance(error, Refused), type(error).__name__
+        journal.write(BackupLog.Operation.IMPORT, level, str(error), user=user, refused=refused, error=kind)
         raise
 
 

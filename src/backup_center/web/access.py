@@ -73,10 +73,13 @@ class StaffView(View):
         """The way to the password, or what the host asks instead; ``None`` once it is known who this is."""
         if answer := identity.asks_the_host(self.request):
             return _whole(self.request, answer)
-        if identity.is_confirmed(self.request):
+        if self.is_confirmed():
             return None
         query = urlencode({"next": self.way_back()})
         return _whole(self.request, redirect(f"{reverse('backup:confirm_identity')}?{query}"))
+
+    def is_confirmed(self) -> bool:
+        return identity.is_confirmed(self.request)
 
     def way_back(self) -> str:
         """A page to look at, where whatever was wanted can be asked for again."""

@@ -65,7 +65,12 @@ class BackupImportView(StaffView):
         self.spooling = SpoolHandler(request)
         if request.method == "POST" and self.is_allowed(self.action):
             request.upload_handlers = [self.spooling]
+            # Asked before the files come: that may take longer than a password counts.
+            self.confirmed = super().is_confirmed()
         return super().dispatch(request, *args, **kwargs)
+
+    def is_confirmed(self) -> bool:
+        return self.confirmed if self.request.method == "POST" else super().is_confirmed()
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return self.page("backup/backup_import.html")

@@ -87,7 +87,7 @@ def _settings() -> Iterator[Setting]:
         "BACKUP_WEB_RESTORE": (yes if access.web_restore else no, _("Whether these pages restore.")),
         "BACKUP_REAUTHENTICATE_SECONDS": (
             str(access.reauthenticate_seconds),
-            _("How many seconds the password counts that is asked again before restores, downloads and deletions."),
+            _("How many seconds the password counts that is asked before restores, downloads, imports and deletions."),
         ),
         "BACKUP_REAUTHENTICATION": (access.reauthentication or "–", _("What asks instead of the password.")),
         "BACKUP_CLIENT_ADDRESS": (access.client_address or "–", _("What tells the address behind a proxy.")),
