@@ -31,6 +31,7 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
         *_values(settings),
         *_generations(settings),
         *_folder(settings.directory),
+        *_encryption(settings),
         *_data_types(settings),
         *_masks(settings),
         *_databases(),
@@ -70,12 +71,6 @@ def check_live_pages(**_kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def _values(settings: Settings) -> Iterator[checks.CheckMessage]:
-    if settings.encryption:
-        yield checks.Error(
-            _("BACKUP_ENCRYPTION is on, but encryption is not there yet: every backup is refused."),
-            hint=_("Set BACKUP_ENCRYPTION = False and keep the backups on an encrypted disk."),
-            id="backup_center.E001",
-        )
     counted = (
         ("BACKUP_RETENTION_DAYS", settings.retention_days, 30),
         ("BACKUP_SAFETY_RETENTION_DAYS", settings.safety_retention_days, 7),
@@ -121,6 +116,38 @@ def _folder(folder: Path) -> Iterator[checks.CheckMessage]:
             _("Other users of this machine can look into BACKUP_DIR (%(folder)s).") % {"folder": folder},
             hint=_("chmod 700 %(folder)s") % {"folder": folder},
             id="backup_center.W001",
+        )
+
+
+def _encryption(settings: Settings) -> Iterator[checks.CheckMessage]:
+    if settings.encryption:
+        from .services import keys  # only here: most commands need no engine
+
+        try:
+            keys.recipients()
+        except BackupCenterError as error:
+            yield checks.Error(
+                _("Every backup is refused: %(reason)s") % {"reason": error},
+                hint=_(
+                    "python manage.py backup_keys generate FILE makes a key; its public half belongs into"
+                    " BACKUP_ENCRYPTION_RECIPIENTS, its file elsewhere."
+                ),
+                id="backup_center.E020",
+            )
+    file = settings.identity_file
+    if file is None or not file.exists():
+        return
+    if file.resolve().is_relative_to(settings.directory.resolve()):
+        yield checks.Warning(
+            _("The secret key (%(file)s) lies beside the backups: who takes them can read them.") % {"file": file},
+            hint=_("Move it elsewhere, best of all away from this machine."),
+            id="backup_center.W020",
+        )
+    if stat.S_IMODE(file.stat().st_mode) & 0o077:
+        yield checks.Warning(
+            _("Other users of this machine can read the secret key (%(file)s).") % {"file": file},
+            hint=_("chmod 600 %(file)s") % {"file": file},
+            id="backup_center.W021",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,10 @@ class Settings:
     directory: Path
     compression: bool
     encryption: bool
+    encryption_recipients: tuple[str, ...]
+    identity_file: Path | None
+    identity: str = field(repr=False)
+    passphrase: str = field(repr=False)
     retention_days: int
     safety_retention_days: int
     keep: Mapping[str, int] | None
@@ -29,7 +34,7 @@ class Settings:
 
     @property
     def codec(self) -> str:
-        return "gzip" if self.compression else "none"
+        return ("gzip" if self.compression else "none") + ("+age" if self.encryption else "")
 
 
 def get_settings() -> Settings:
@@ -39,13 +44,17 @@ def get_settings() -> Settings:
         directory=Path(getattr(project, "BACKUP_DIR", None) or base / "backups"),
         compression=bool(getattr(project, "BACKUP_COMPRESSION", True)),
         encryption=bool(getattr(project, "BACKUP_ENCRYPTION", False)),
+        encryption_recipients=_strings("BACKUP_ENCRYPTION_RECIPIENTS", '["age1…"]'),
+        identity_file=_identity_file(),
+        identity=os.environ.get("BACKUP_ENCRYPTION_IDENTITY", ""),
+        passphrase=os.environ.get("BACKUP_ENCRYPTION_PASSPHRASE", ""),
         retention_days=getattr(project, "BACKUP_RETENTION_DAYS", 30),
         safety_retention_days=getattr(project, "BACKUP_SAFETY_RETENTION_DAYS", 7),
         keep=getattr(project, "BACKUP_KEEP", None),
         full_every_days=getattr(project, "BACKUP_FULL_EVERY_DAYS", 7),
         data_types=getattr(project, "BACKUP_DATA_TYPES", None),
-        exclude=_patterns("BACKUP_EXCLUDE", '["app.Model", "app.*"]'),
-        masked_fields=_patterns("BACKUP_MASKED_FIELDS", '["app.Model.field", "*.iban"]'),
+        exclude=_strings("BACKUP_EXCLUDE", '["app.Model", "app.*"]'),
+        masked_fields=_strings("BACKUP_MASKED_FIELDS", '["app.Model.field", "*.iban"]'),
         signing_keys=_signing_keys(),
     )
 
@@ -55,7 +64,13 @@ def base_template() -> str:
     return str(getattr(project, "BACKUP_BASE_TEMPLATE", None) or "backup/base.html")
 
 
-def _patterns(name: str, example: str) -> tuple[str, ...]:
+def _identity_file() -> Path | None:
+    name = "BACKUP_ENCRYPTION_IDENTITY_FILE"
+    path = getattr(project, name, None) or os.environ.get(name)
+    return Path(path) if path else None
+
+
+def _strings(name: str, example: str) -> tuple[str, ...]:
     value = getattr(project, name, ())
     if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(item, str) for item in value):
         raise ImproperlyConfigured(

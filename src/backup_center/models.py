@@ -104,6 +104,23 @@ class BackupRecord(models.Model):
         self.refresh_from_db(fields=["recovery_records", "last_recovered_at"])
 
 
+class KeptManifest(models.Model):
+    """The manifest of an encrypted backup, packed, for a server that can't decrypt. As secret as the live tables."""
+
+    record = models.OneToOneField(
+        BackupRecord, models.CASCADE, primary_key=True, related_name="kept_manifest", verbose_name=_("backup")
+    )
+    body = models.BinaryField(_("manifest"))
+
+    class Meta:
+        verbose_name = _("kept manifest")
+        verbose_name_plural = _("kept manifests")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return str(self.record)
+
+
 class BackupCenter(BackupRecord):
     """No table of its own: its entry in the admin's index leads to the pages."""
 

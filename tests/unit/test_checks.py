@@ -10,6 +10,7 @@ from django.core.checks import Error, Info, Warning  # noqa: A004  # they are wh
 from django.core.management import call_command
 
 from backup_center.checks import check_coverage, check_live_pages, check_settings
+from backup_center.services import keys
 
 NOBODY = 65534
 
@@ -24,11 +25,40 @@ def test_a_sound_project_has_nothing_to_mend():
     assert check_settings() == []
 
 
-def test_encryption_is_not_there_yet(settings):
+@pytest.mark.parametrize("recipients", [[], ["age1nobody"], ["passphrase"], ["passphrase", "age1x"]])
+def test_encryption_needs_somebody_to_encrypt_to(settings, recipients):
     settings.BACKUP_ENCRYPTION = True
+    settings.BACKUP_ENCRYPTION_RECIPIENTS = recipients
 
-    assert isinstance(found("E001"), Error)
-    assert "BACKUP_ENCRYPTION = False" in found("E001").hint
+    assert isinstance(found("E020"), Error)
+    assert "BACKUP_ENCRYPTION" in found("E020").msg
+    assert "backup_keys generate" in found("E020").hint
+
+
+def test_a_secret_key_that_stands_among_the_recipients_is_not_shown(settings):
+    settings.BACKUP_ENCRYPTION = True
+    settings.BACKUP_ENCRYPTION_RECIPIENTS = ["AGE-SECRET-KEY-1QQQSECRET"]
+
+    assert "QQQ" not in found("E020").msg
+
+
+def test_encryption_without_its_extra_is_an_error(settings, monkeypatch):
+    settings.BACKUP_ENCRYPTION = True
+    settings.BACKUP_ENCRYPTION_RECIPIENTS = ["age1somebody"]
+    monkeypatch.setitem(sys.modules, "pyrage", None)
+
+    assert "django-backup-center[encryption]" in found("E020").msg
+
+
+def test_a_secret_key_is_kept_apart_from_the_backups_and_from_other_people(settings, tmp_path, monkeypatch):
+    settings.BACKUP_DIR = tmp_path
+    file = tmp_path / "identity.txt"
+    keys.generate(file)
+    file.chmod(0o640)
+    monkeypatch.setenv("BACKUP_ENCRYPTION_IDENTITY_FILE", str(file))
+
+    assert isinstance(found("W020"), Warning)
+    assert f"chmod 600 {file}" in found("W021").hint
 
 
 @pytest.mark.parametrize("days", [-1, "30", None, 1.5, True])

@@ -13,14 +13,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from . import chunks, manifest
-from .archive import RECOVERY_ENTRY, ArchiveWriter, pack_entry
+from django.utils.translation import gettext as _
+
+from . import chunks, covers, manifest
+from .archive import RECOVERY_ENTRY, ArchiveWriter
 from .chunks import Chunk, Chunks, line_of
 from .codecs import CODECS
 from .dialects.base import Connection, LiveTable, RawChunk, TableSpec
+from .encryption import KEY_SUFFIX, ArchiveKey, Recipients
+from .errors import Refused
 from .incremental import lendable, scan
 from .manifest import SIDECAR_SUFFIX, Manifest, Sidecar, Table
-from .recovery import RECOVERY_TEXT
+from .recovery import recovery_text
 from .threads import partner
 from .vault import Vault
 
@@ -34,6 +38,7 @@ class BackupRequest:
     """What to back up and what to call it. ``facts`` is asked inside the snapshot for what else to remember.
 
     ``parent``: chunks that still hold are borrowed from the archives that have them. The archives must be there.
+    ``recipients``: who will be able to decrypt, if the codec encrypts.
     """
 
     project: str
@@ -50,6 +55,7 @@ class BackupRequest:
     key: bytes = field(repr=False)
     facts: Callable[[Connection], Mapping[str, Any]] = field(default=lambda connection: {})
     parent: Manifest | None = None
+    recipients: Recipients | None = None
 
 
 def take(request: BackupRequest, connection: Connection, vault: Vault, progress: Progress) -> Sidecar:
@@ -63,10 +69,10 @@ def write(request: BackupRequest, connection: Connection, vault: Vault, progress
     started = datetime.now(UTC)
     tables, missing = connection.describe(request.specs)
     facts = request.facts(connection)
-    suffix = CODECS[request.codec].suffix
-    with vault.create(request.name + suffix) as stream:
-        archive = ArchiveWriter(stream, request.codec, int(started.timestamp()))
-        archive.append(pack_entry(RECOVERY_ENTRY, RECOVERY_TEXT.encode(), CODECS[request.codec], archive.time))
+    codec, key = CODECS[request.codec], _key(request)
+    with vault.create(request.name + codec.suffix) as stream:
+        archive = ArchiveWriter(stream, request.codec, int(started.timestamp()), key)
+        archive.readable(RECOVERY_ENTRY, recovery_text(request.codec).encode())
         written, lenders = _write_tables(request, connection, tables, archive, progress)
         record = Manifest(
             format=manifest.FORMAT,
@@ -88,10 +94,24 @@ def write(request: BackupRequest, connection: Connection, vault: Vault, progress
             facts=facts,
         )
         body = manifest.dump(record)
+        if key is not None:
+            body = [covers.seal(body, request.codec, key)]
         sha256 = archive.finish(body)
+    if key is None or request.recipients is None:
+        sidecar = manifest.sign(body, archive.size, sha256, record.needs, request.key)
+    else:
+        with vault.create(request.name + KEY_SUFFIX) as stream:
+            stream.write(key.locked(request.recipients))
+        sidecar = covers.sign(record, body[0], archive.size, sha256, key, request.key)
     with vault.create(request.name + SIDECAR_SUFFIX) as stream:
-        stream.writelines(manifest.sign(body, archive.size, sha256, record.needs, request.key))
+        stream.writelines(sidecar)
     return Sidecar(size=archive.size, sha256=sha256, manifest_sha256=manifest.sha256_of(body), manifest=record)
+
+
+def _key(request: BackupRequest) -> ArchiveKey | None:
+    if CODECS[request.codec].encrypted != (request.recipients is not None):
+        raise Refused(_("A backup is encrypted to somebody, or it is plain."))  # no caller may mix that up
+    return ArchiveKey.generate() if request.recipients else None
 
 
 def _write_tables(
@@ -139,14 +159,13 @@ def _stored(
 ) -> Iterator[Chunk]:
     """A table's chunks, in order: borrowed, or as the one writer thread has put them into the archive."""
     pending: deque[Future[Chunk]] = deque()
-    codec = CODECS[request.codec]
     for index, found in enumerate(_open_above(_found(request.parent, connection, table))):
         if isinstance(found, Chunk):
             pending.append(Future())
             pending[-1].set_result(found)
         else:
             name = chunks.entry_name(table.label, index)
-            pending.append(writer.submit(chunks.store, found, name, codec, archive, request.id))
+            pending.append(writer.submit(chunks.store, found, name, archive, request.id))
         if len(pending) > AHEAD:
             yield pending.popleft().result()
     while pending:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
 import orjson
 
-from .archive import ArchiveWriter, pack_entry
-from .codecs import Codec
+from .archive import ArchiveWriter
 from .dialects.base import RawChunk
-
-# (archive id, offset, length) → bytes
-Source = Callable[[str, int, int], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +26,16 @@ class Chunk:
     size: int
     sha256: str
     digest: str | None
+    archive: str
+    offset: int
+    length: int
+    stored_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """What is known of a chunk without a key."""
+
     archive: str
     offset: int
     length: int
@@ -69,9 +75,9 @@ def entry_name(label: str, index: int) -> str:
     return f"data/{label}/{index:06d}.json"
 
 
-def store(raw: RawChunk, name: str, codec: Codec, archive: ArchiveWriter, archive_id: str) -> Chunk:
+def store(raw: RawChunk, name: str, archive: ArchiveWriter, archive_id: str) -> Chunk:
     """Pack a chunk and append it to the archive."""
-    stored = pack_entry(name, raw.body, codec, archive.time)
+    place = archive.put(name, raw.body)
     return Chunk(
         upto=raw.last,
         rows=raw.rows,
@@ -79,7 +85,7 @@ def store(raw: RawChunk, name: str, codec: Codec, archive: ArchiveWriter, archiv
         sha256=hashlib.sha256(raw.body).hexdigest(),
         digest=None if raw.digest is None else str(raw.digest),
         archive=archive_id,
-        offset=archive.append(stored),
-        length=len(stored),
-        stored_sha256=hashlib.sha256(stored).hexdigest(),
+        offset=place.offset,
+        length=place.length,
+        stored_sha256=place.sha256,
     )

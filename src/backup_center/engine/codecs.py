@@ -1,9 +1,12 @@
-"""How an archive entry's bytes are stored: as one gzip member, or as they are."""
+"""How an archive entry's bytes are stored: as one gzip member, or as they are; in an encrypted archive, what is
+encrypted is one gzip member, or as it was.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 from isal import isal_zlib
@@ -15,23 +18,30 @@ LEVEL = 3
 GZIP = 16 + 15
 
 
-class Codec(Protocol):
-    suffix: str
+@dataclass(frozen=True, slots=True)
+class Codec(ABC):
+    """``ending``: what the name of an encrypted entry ends in; empty where nothing is encrypted."""
 
+    suffix: str
+    ending: str = ""
+
+    @property
+    def encrypted(self) -> bool:
+        return bool(self.ending)
+
+    @abstractmethod
     def pack(self, data: bytes) -> bytes: ...
 
+    @abstractmethod
     def pack_pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """The same for what shall not be in memory whole."""
-        ...
 
+    @abstractmethod
     def unpack(self, data: bytes, limit: int) -> bytes:
         """The bytes that were packed. Raises ``Damaged`` if they would be more than ``limit``."""
-        ...
 
 
-class Gzip:
-    suffix = ".tar.gz"
-
+class Gzip(Codec):
     def pack(self, data: bytes) -> bytes:
         return bytes(isal_zlib.compress(data, LEVEL, GZIP))
 
@@ -52,9 +62,7 @@ class Gzip:
         return plain
 
 
-class Plain:
-    suffix = ".tar"
-
+class Plain(Codec):
     def pack(self, data: bytes) -> bytes:
         return data
 
@@ -67,4 +75,9 @@ class Plain:
         return data
 
 
-CODECS: dict[str, Codec] = {"gzip": Gzip(), "none": Plain()}
+CODECS: dict[str, Codec] = {
+    "gzip": Gzip(".tar.gz"),
+    "none": Plain(".tar"),
+    "gzip+age": Gzip(".age.tar", ".gz.age"),
+    "none+age": Plain(".age.tar", ".age"),
+}

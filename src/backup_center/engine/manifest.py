@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import count
 from typing import Any
@@ -22,6 +22,7 @@ FORMAT = 1
 SIDECAR_SUFFIX = ".manifest.json"
 MOST_PACKED = 1032  # no deflated byte stands for more; what claims to is made to fill the memory
 SIDECAR_LIMIT = 512 * 1024 * 1024
+Unseal = Callable[[Mapping[str, Any]], bytes]
 CHUNK_MEMBERS = {item.name for item in fields(Chunk)}
 LINE_BEGINS, LAST_MEMBER = b'{"upto":', b'"stored_sha256":'
 MARK, MARKED = b'{"":0}', {"": 0}  # what stands for a line that was cut out
@@ -134,15 +135,38 @@ def sign(manifest: Sequence[bytes], size: int, sha256: str, needs: Sequence[str]
     """The sidecar, in pieces: line 1 the facts and the manifest, line 2 the HMAC-SHA-256 of line 1."""
     archive = {"size": size, "sha256": sha256}
     facts = orjson.dumps({"archive": archive, "needs": list(needs), "manifest_sha256": sha256_of(manifest)})
+    return signed((facts[:-1] + b',"manifest":', *manifest, b"}"), key)
+
+
+def signed(body: Iterable[bytes], key: bytes) -> Iterator[bytes]:
     mac = hmac.new(key, digestmod=hashlib.sha256)
-    for piece in (facts[:-1] + b',"manifest":', *manifest, b"}"):
+    for piece in body:
         mac.update(piece)
         yield piece
     yield b"\n" + mac.hexdigest().encode() + b"\n"
 
 
-def open_sidecar(data: bytes, keys: Sequence[bytes], name: str) -> Sidecar:
-    """Check the signature, then read. Raises ``BadSignature``, ``Damaged``, ``UnknownFormat``; all call it ``name``."""
+def open_sidecar(data: bytes, keys: Sequence[bytes], name: str, unseal: Unseal | None = None) -> Sidecar:
+    """Check the signature, then read. Raises ``BadSignature``, ``Damaged``, ``UnknownFormat``; all call it ``name``.
+
+    ``unseal`` is given the facts of an encrypted backup, and returns its manifest's JSON, or raises.
+    """
+    body = verified(data, keys, name)
+    try:
+        facts = _parsed(body)
+        archive = facts["archive"]
+        return Sidecar(
+            size=int(archive["size"]),
+            sha256=str(archive["sha256"]),
+            manifest_sha256=str(facts["manifest_sha256"]),
+            manifest=load(unseal(facts)) if unseal and "sealed" in facts else _manifest(facts["manifest"]),
+        )
+    except UNREADABLE as error:
+        raise Damaged(_("%(name)s is not readable: %(error)s.") % {"name": name, "error": error}) from error
+
+
+def verified(data: bytes, keys: Sequence[bytes], name: str) -> memoryview:
+    """Line 1 of a sidecar that is signed with one of these keys."""
     end = data.find(b"\n")
     body, signature = memoryview(data)[:end], data[end + 1 :]
     if end < 0 or len(signature) != SIGNATURE_LENGTH:
@@ -155,17 +179,7 @@ def open_sidecar(data: bytes, keys: Sequence[bytes], name: str) -> Sidecar:
             )
             % {"name": name}
         )
-    try:
-        facts = _parsed(body)
-        archive = facts["archive"]
-        return Sidecar(
-            size=int(archive["size"]),
-            sha256=str(archive["sha256"]),
-            manifest_sha256=str(facts["manifest_sha256"]),
-            manifest=_manifest(facts["manifest"]),
-        )
-    except UNREADABLE as error:
-        raise Damaged(_("%(name)s is not readable: %(error)s.") % {"name": name, "error": error}) from error
+    return body
 
 
 def _parsed(body: memoryview) -> Any:
@@ -214,6 +228,13 @@ def _mac(key: bytes, body: memoryview) -> bytes:
 
 
 def _manifest(data: Mapping[str, Any]) -> Manifest:
+    refuse_unknown(data)
+    known = {item.name: data[item.name] for item in fields(Manifest)}
+    return Manifest(**{**known, "needs": tuple(data["needs"]), "tables": tuple(map(_table, data["tables"]))})
+
+
+def refuse_unknown(data: Mapping[str, Any]) -> None:
+    """Raises ``UnknownFormat`` for what a later version wrote."""
     if data["format"] != FORMAT:
         raise UnknownFormat(
             _("This backup is of format %(theirs)s; this version reads format %(ours)s. Upgrade django-backup-center.")
@@ -223,8 +244,6 @@ def _manifest(data: Mapping[str, Any]) -> Manifest:
         raise UnknownFormat(
             _("This backup is stored with %(codec)s, which this version can't read.") % {"codec": data["codec"]}
         )
-    known = {item.name: data[item.name] for item in fields(Manifest)}
-    return Manifest(**{**known, "needs": tuple(data["needs"]), "tables": tuple(map(_table, data["tables"]))})
 
 
 def _table(data: Mapping[str, Any]) -> Table:

@@ -17,6 +17,7 @@ from .chunks import Chunk
 from .compare import Plan
 from .dialects.base import Connection, Load
 from .errors import Damaged, ReferencesInTheWay
+from .keyring import Keyring
 from .manifest import Manifest, Sidecar
 from .references import Nulling, broken_references, left_behind
 from .replacements import Replacement, Way
@@ -39,6 +40,7 @@ class RestoreRequest:
     sidecar: Sidecar
     selection: Selection
     archives: Mapping[str, str]
+    keyring: Keyring | None = None
     safety: BackupRequest | None = None
     after_load: Callable[[Connection], None] = field(default=lambda connection: None)
     guard: Callable[[Connection], None] = field(default=lambda connection: None)
@@ -70,7 +72,7 @@ def preview(
 
 def apply(request: RestoreRequest, connection: Connection, vault: Vault, progress: Progress) -> RestoreResult:
     """Replace the selected tables' rows. Raises, and leaves everything as it was, unless all of it succeeds."""
-    verify.require_whole(vault, request.sidecar, request.archives)
+    verify.require_whole(vault, request.sidecar, request.archives, request.keyring)
     try:
         return _apply(request, connection, vault, progress)
     except ReferencesInTheWay:
@@ -82,7 +84,7 @@ def apply(request: RestoreRequest, connection: Connection, vault: Vault, progres
 
 
 def _source(request: RestoreRequest, vault: Vault) -> Source:
-    return Source(vault, request.archives, request.sidecar.manifest.codec)
+    return Source(vault, request.archives, request.sidecar.manifest.codec, request.keyring)
 
 
 def _apply(request: RestoreRequest, connection: Connection, vault: Vault, progress: Progress) -> RestoreResult:

@@ -27,6 +27,10 @@ class Vault(Protocol):
         """A stream to write ``name`` with. The file appears when the block ends without an exception."""
         ...
 
+    def replace(self, name: str, data: bytes) -> None:
+        """Put a small file in the place of the one of that name; at every moment one of them is there, whole."""
+        ...
+
     def open(self, name: str) -> BinaryIO: ...
 
     def read(self, name: str, offset: int, length: int) -> bytes:
@@ -71,6 +75,24 @@ class LocalVault:
                 os.fsync(stream.fileno())
             with self._failing_clearly(name):
                 partial.rename(path)
+                self._sync_folder()
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Put a small file in the place of the one of that name; at every moment one of them is there, whole."""
+        path = self.path(name)
+        partial = path.with_name(path.name + PARTIAL)
+        try:
+            with self._failing_clearly(name):
+                partial.unlink(missing_ok=True)  # of one that died here
+                descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                partial.replace(path)
                 self._sync_folder()
         except BaseException:
             partial.unlink(missing_ok=True)

@@ -10,7 +10,10 @@ import orjson
 from django.utils.translation import gettext as _
 
 from . import chunks
-from .errors import Damaged, NotFound
+from .codecs import CODECS
+from .covers import Cover
+from .errors import Damaged, NotFound, WrongKey
+from .keyring import Keyring, key_file, read_key_file
 from .manifest import Manifest, Sidecar, Table
 from .sources import Source
 from .vault import Vault
@@ -25,9 +28,9 @@ class Finding:
     chunk: int | None = None
 
 
-def require_whole(vault: Vault, sidecar: Sidecar, archives: Mapping[str, str]) -> None:
+def require_whole(vault: Vault, sidecar: Sidecar, archives: Mapping[str, str], keyring: Keyring | None = None) -> None:
     """Raises ``Damaged`` with every finding unless the backup is whole."""
-    findings = examine(vault, sidecar, archives)
+    findings = examine(vault, sidecar, archives, keyring)
     if findings:
         raise Damaged(
             _("%(name)s is damaged; nothing was changed.") % {"name": sidecar.manifest.name},
@@ -39,6 +42,7 @@ def examine(
     vault: Vault,
     sidecar: Sidecar,
     archives: Mapping[str, str],
+    keyring: Keyring | None = None,
     *,
     deep: bool = False,
     progress: Callable[[str, int, int], None] = lambda phase, done, total: None,
@@ -48,30 +52,65 @@ def examine(
     The file: present, of its size and SHA-256 (which the sidecar signs). ``deep`` also unpacks every chunk and checks
     its rows, their digest and its range; a damaged file is searched chunk by chunk anyway, to name what is lost.
     """
-    found = _examine_file(vault, sidecar)
-    if found and not vault.exists(sidecar.manifest.archive_name):
+    manifest = sidecar.manifest
+    found = _examine_file(vault, manifest.archive_name, sidecar.size, sidecar.sha256)
+    if found and not vault.exists(manifest.archive_name):
         return found
-    source = Source(vault, archives, sidecar.manifest.codec)
+    if keyring is not None and CODECS[manifest.codec].encrypted:
+        found += _examine_keys(manifest, archives, keyring)
+    source = Source(vault, archives, manifest.codec, keyring)
     if found or deep:
-        found += _examine_chunks(sidecar.manifest, source, progress)
+        found += _examine_chunks(manifest, source, progress)
     else:
-        found += _examine_borrowed(sidecar.manifest, source)
+        found += _examine_borrowed(manifest, source)
     return found
 
 
-def _examine_file(vault: Vault, sidecar: Sidecar) -> list[Finding]:
-    manifest = sidecar.manifest
-    name = manifest.archive_name
+def examine_sealed(vault: Vault, cover: Cover, archives: Mapping[str, str]) -> list[Finding]:
+    """The same without a key: of what is encrypted, every stored byte can be checked, and nothing that it says."""
+    found = _examine_file(vault, cover.archive_name, cover.size, cover.sha256)
+    if found and not vault.exists(cover.archive_name):
+        return found
+    source = Source(vault, archives, cover.codec)
+    damaged = bool(found)
+    for number, chunk in enumerate(cover.chunks):
+        if damaged or chunk.archive != cover.id:
+            name = _("Chunk %(number)d of %(name)s") % {"number": number, "name": cover.name}
+            try:
+                source.stored(chunk, name)
+            except (Damaged, NotFound) as error:
+                found.append(Finding(message=str(error), chunk=number))
+    for archive in cover.needs:
+        try:
+            if archive in archives:
+                read_key_file(vault, key_file(archives[archive]))
+        except (Damaged, NotFound) as error:
+            found.append(Finding(message=str(error)))
+    return found
+
+
+def _examine_keys(manifest: Manifest, archives: Mapping[str, str], keyring: Keyring) -> list[Finding]:
+    found = []
+    for archive in manifest.needs:
+        try:
+            if archive in archives:
+                keyring.key(archives[archive])
+        except (Damaged, NotFound, WrongKey) as error:
+            found.append(Finding(message=str(error)))
+    return found
+
+
+def _examine_file(vault: Vault, name: str, expected: int, sha256: str) -> list[Finding]:
     try:
         size = vault.size(name)
     except NotFound as error:
         return [Finding(message=str(error))]
-    facts = {"name": name, "found": size, "expected": sidecar.size}
-    if size < sidecar.size:
+    facts = {"name": name, "found": size, "expected": expected}
+    if size < expected:
         return [Finding(message=_("%(name)s is incomplete: %(found)d of %(expected)d bytes are there.") % facts)]
-    if size > sidecar.size:
+    if size > expected:
         return [Finding(message=_("%(name)s has %(found)d bytes instead of %(expected)d.") % facts)]
-    if _sha256(vault, name) != sidecar.sha256:
+    if _sha256(vault, name) != sha256:
         return [Finding(message=_("%(name)s is damaged: its SHA-256 is not the one that was signed.") % facts)]
     return []
 

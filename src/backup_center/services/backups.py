@@ -15,10 +15,12 @@ from ..conf import get_settings
 from ..engine import backup, verify
 from ..engine.backup import BackupRequest
 from ..engine.dialects.base import Connection, TableSpec
-from ..engine.errors import BackupCenterError, NotDeleted, NotFound, Refused, Unsupported
+from ..engine.encryption import KEY_SUFFIX
+from ..engine.errors import BackupCenterError, NoKey, NotDeleted, NotFound, Refused, Unsupported, WrongKey
 from ..engine.manifest import Manifest, Sidecar
+from ..engine.vault import Vault
 from ..models import BackupLog, BackupRecord
-from . import catalogue, cleanup, deleting, facts, interrupted, journal, lineage
+from . import catalogue, cleanup, deleting, facts, interrupted, journal, keys, lineage
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
 from .lineage import Lineage
@@ -52,7 +54,8 @@ class BackupService:
         refuse_inside_transaction(home_alias(), database)
         try:
             chosen = _chosen_types(data_types)
-            _refuse_what_is_missing(backup_type)
+            _refuse_unknown_type(backup_type)
+            keys.recipients()  # refused before anything is begun
         except Refused as error:
             journal.write(BackupLog.Operation.BACKUP, BackupLog.Level.ERROR, str(error), user=user)
             raise
@@ -95,7 +98,11 @@ class BackupService:
         """What is wrong with a backup, one line each; empty if it is whole. ``deep`` re-reads every chunk."""
         catalogue.restorable(record)
         signals.pre_verify.send(BackupService, record=record, user=user)
-        findings = _findings(record, deep, progress)
+        try:
+            findings = _findings(record, deep, progress)
+        except Refused as error:
+            journal.write(BackupLog.Operation.VERIFY, BackupLog.Level.ERROR, str(error), record=record, user=user)
+            raise
         record.verified_at, record.is_damaged = timezone.now(), bool(findings)
         record.save(update_fields=["verified_at", "is_damaged"])
         level = BackupLog.Level.ERROR if findings else BackupLog.Level.SUCCESS
@@ -108,13 +115,22 @@ class BackupService:
 
     def open_archive(self, record: BackupRecord, user: AbstractBaseUser | None = None) -> BinaryIO:
         """The archive's bytes, to hand out; the log says to whom. The caller closes it."""
+        return self._open(record, record.file_path, _("The archive was downloaded."), user)
+
+    def open_key_file(self, record: BackupRecord, user: AbstractBaseUser | None = None) -> BinaryIO:
+        """The same of an encrypted backup's key file, which is itself encrypted to the recipients."""
+        if not record.is_encrypted:
+            raise NotFound(_("%(name)s is not encrypted: it has no key file.") % {"name": record.backup_name})
+        name = record.backup_name + KEY_SUFFIX
+        return self._open(record, name, _("The key file was downloaded."), user)
+
+    def _open(self, record: BackupRecord, name: str, message: str, user: AbstractBaseUser | None) -> BinaryIO:
         catalogue.restorable(record)
         try:
-            stream = catalogue.get_vault().open(record.file_path)
+            stream = catalogue.get_vault().open(name)
         except BackupCenterError as error:
             journal.write(BackupLog.Operation.DOWNLOAD, BackupLog.Level.ERROR, str(error), record=record, user=user)
             raise
-        message = _("The archive was downloaded.")
         journal.write(BackupLog.Operation.DOWNLOAD, BackupLog.Level.SUCCESS, message, record=record, user=user)
         return stream
 
@@ -213,6 +229,7 @@ def request_for(
         key=settings.signing_keys[0],
         facts=facts.collect,
         parent=parent,
+        recipients=keys.recipients(),
     )
 
 
@@ -270,15 +287,11 @@ def _chosen_types(names: Sequence[str] | None) -> list[str]:
     return chosen
 
 
-def _refuse_what_is_missing(backup_type: str) -> None:
+def _refuse_unknown_type(backup_type: str) -> None:
     if backup_type not in BackupRecord.Type.values:
         known = ", ".join(BackupRecord.Type.values)
         raise Refused(
             _("There is no backup type %(type)s; there are: %(known)s.") % {"type": backup_type, "known": known}
-        )
-    if get_settings().encryption:
-        raise Unsupported(
-            _("BACKUP_ENCRYPTION is on, but encryption is not there yet. No plain backup was taken in its place.")
         )
 
 
@@ -294,15 +307,28 @@ def _reporting(lease: Lease, progress: Progress | None) -> Progress:
 def _findings(record: BackupRecord, deep: bool, progress: Progress | None) -> list[str]:
     vault = catalogue.get_vault()
     try:
-        sidecar = catalogue.open_sidecar(record, vault)
+        found = _examine(record, vault, deep, progress or (lambda phase, done, total: None))
+    except Refused:
+        raise
     except BackupCenterError as error:
         return [str(error)]
-    report = progress or (lambda phase, done, total: None)
-    found = verify.examine(vault, sidecar, catalogue.archives_of(sidecar), deep=deep, progress=report)
     messages = [finding.message for finding in found]
     if messages and (names := cleanup.borrowers(record)):
         messages.append(_("These borrow from it, verify them too: %(names)s.") % {"names": ", ".join(names)})
     return messages
+
+
+def _examine(record: BackupRecord, vault: Vault, deep: bool, report: Progress) -> list[verify.Finding]:
+    """Without the key, an encrypted backup is examined as far as that goes, which is every byte and no row."""
+    try:
+        sidecar = catalogue.open_sidecar(record, vault)
+    except (NoKey, WrongKey, Unsupported):
+        if deep:
+            raise
+        cover = catalogue.read_cover(record, vault)
+        return verify.examine_sealed(vault, cover, catalogue.archives_of(cover))
+    archives, keyring = catalogue.archives_of(sidecar), keys.keyring(vault)
+    return verify.examine(vault, sidecar, archives, keyring, deep=deep, progress=report)
 
 
 def _log_success(record: BackupRecord, sidecar: Sidecar, user: AbstractBaseUser | None) -> None:

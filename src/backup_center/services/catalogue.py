@@ -11,13 +11,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..conf import get_settings
-from ..engine import manifest
+from ..engine import covers, manifest
 from ..engine.codecs import CODECS
-from ..engine.errors import BackupCenterError, Damaged, NotFound, Refused
-from ..engine.manifest import SIDECAR_LIMIT, SIDECAR_SUFFIX, Sidecar, Table
+from ..engine.covers import Cover
+from ..engine.encryption import KEY_SUFFIX
+from ..engine.errors import BackupCenterError, Damaged, NotFound, Refused, StorageFailed
+from ..engine.keyring import read_key_file
+from ..engine.manifest import SIDECAR_LIMIT, SIDECAR_SUFFIX, Manifest, Sidecar, Table
 from ..engine.sources import Source
 from ..engine.vault import PARTIAL, LocalVault, Vault
 from ..models import BackupRecord
+from . import kept, keys
 from .journal import actor_name, still_there
 from .lease import Lease
 
@@ -26,10 +30,12 @@ if TYPE_CHECKING:
 
 UNDECIDED = (BackupRecord.Status.PENDING, BackupRecord.Status.RUNNING)
 FINISHED_FIELDS = (
-    "status", "file_path", "file_size", "file_hash", "needs", "table_count", "row_count", "contents", "backup_end_time",
-    "progress",
+    "status", "file_path", "file_size", "file_hash", "is_encrypted", "needs", "table_count", "row_count", "contents",
+    "backup_end_time", "progress",
 )  # fmt: skip
-SUFFIXES = (SIDECAR_SUFFIX, *(codec.suffix for codec in CODECS.values()))
+ARCHIVE_SUFFIXES = tuple(sorted({codec.suffix for codec in CODECS.values()}, key=len, reverse=True))
+# All files of a backup, in the order in which they are removed; no suffix comes after one that it ends in.
+SUFFIXES = (SIDECAR_SUFFIX, *ARCHIVE_SUFFIXES, KEY_SUFFIX)
 
 
 def get_vault() -> Vault:
@@ -81,15 +87,39 @@ def begin(
 
 def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     """The record of a committed backup, from its sidecar."""
-    record.status = BackupRecord.Status.SUCCESS
-    record.file_path = sidecar.manifest.archive_name
-    record.file_size = sidecar.size
-    record.file_hash = sidecar.sha256
-    record.needs = list(sidecar.manifest.needs)
     record.table_count = len(sidecar.manifest.tables)
     record.row_count = sidecar.manifest.rows
     record.contents = {table.label: _content(table, sidecar.manifest.id) for table in sidecar.manifest.tables}
-    record.backup_end_time = _as_stored(datetime.fromisoformat(sidecar.manifest.finished_at))
+    _finish(record, sidecar, sidecar.manifest)
+    if record.is_encrypted:
+        kept.keep(record, sidecar)
+
+
+def finish_found(record: BackupRecord) -> None:
+    """The same, of a backup whose process is gone. What is sealed stays unknown to a server that can't decrypt it.
+
+    Raises ``NotFound`` if it was not committed, and what reading a sidecar raises.
+    """
+    vault = get_vault()
+    cover = read_cover(record, vault)
+    try:
+        finish(record, open_sidecar(record, vault))
+    except StorageFailed:
+        raise
+    except BackupCenterError:
+        if not CODECS[cover.codec].encrypted:
+            raise
+        _finish(record, cover, cover)
+
+
+def _finish(record: BackupRecord, file: Sidecar | Cover, facts: Manifest | Cover) -> None:
+    record.status = BackupRecord.Status.SUCCESS
+    record.file_path = facts.archive_name
+    record.file_size = file.size
+    record.file_hash = file.sha256
+    record.is_encrypted = CODECS[facts.codec].encrypted
+    record.needs = list(facts.needs)
+    record.backup_end_time = _as_stored(datetime.fromisoformat(facts.finished_at))
     record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
     record.save(update_fields=FINISHED_FIELDS)
 
@@ -122,14 +152,40 @@ def refresh(record: BackupRecord) -> None:
 
 
 def open_sidecar(record: BackupRecord, vault: Vault) -> Sidecar:
-    """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``BadSignature`` or ``UnknownFormat``."""
+    """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``BadSignature`` or ``UnknownFormat``; of an
+    encrypted backup also ``NoKey`` or ``WrongKey``.
+    """
     name = record.backup_name + SIDECAR_SUFFIX
+    unseal = covers.unsealing(name, keys.keyring(vault).key)
+    sidecar = manifest.open_sidecar(_sidecar(vault, name), get_settings().signing_keys, name, unseal)
+    _refuse_other(record, sidecar.manifest, name)
+    return sidecar
+
+
+def read_cover(record: BackupRecord, vault: Vault) -> Cover:
+    """What its sidecar tells without a key. Raises the same, but never asks for one."""
+    name = record.backup_name + SIDECAR_SUFFIX
+    cover = covers.read(_sidecar(vault, name), get_settings().signing_keys, name)
+    _refuse_other(record, cover, name)
+    return cover
+
+
+def manifest_of(record: BackupRecord, vault: Vault) -> Manifest:
+    """For an incremental backup, which needs no row of its parent: of an encrypted one what was kept here will do."""
+    if record.is_encrypted and (found := kept.recall(record, read_cover(record, vault))):
+        return found
+    return open_sidecar(record, vault).manifest
+
+
+def _sidecar(vault: Vault, name: str) -> bytes:
     if vault.size(name) > SIDECAR_LIMIT:
         raise Damaged(_("%(name)s is larger than any sidecar can be.") % {"name": name})
-    sidecar = manifest.open_sidecar(vault.read(name, 0, SIDECAR_LIMIT), get_settings().signing_keys, name)
-    if (sidecar.manifest.id, sidecar.manifest.name) != (str(record.backup_id), record.backup_name):
+    return vault.read(name, 0, SIDECAR_LIMIT)
+
+
+def _refuse_other(record: BackupRecord, found: Manifest | Cover, name: str) -> None:
+    if (found.id, found.name) != (str(record.backup_id), record.backup_name):
         raise Damaged(_("%(name)s belongs to another backup.") % {"name": name})
-    return sidecar
 
 
 def restorable(record: BackupRecord) -> None:
@@ -141,16 +197,17 @@ def restorable(record: BackupRecord) -> None:
         )
 
 
-def archives_of(sidecar: Sidecar) -> dict[str, str]:
+def archives_of(sidecar: Sidecar | Cover) -> dict[str, str]:
     """File names of the archives that a manifest needs, by id, as far as they are known here."""
-    lenders = BackupRecord.objects.filter(backup_id__in=sidecar.manifest.needs)
+    facts = sidecar.manifest if isinstance(sidecar, Sidecar) else sidecar
+    lenders = BackupRecord.objects.filter(backup_id__in=facts.needs)
     known = {str(key): path for key, path in lenders.values_list("backup_id", "file_path")}
-    return {**known, sidecar.manifest.id: sidecar.manifest.archive_name}
+    return {**known, facts.id: facts.archive_name}
 
 
 def source(sidecar: Sidecar, vault: Vault) -> Source:
     """Where a manifest's chunks come from."""
-    return Source(vault, archives_of(sidecar), sidecar.manifest.codec)
+    return Source(vault, archives_of(sidecar), sidecar.manifest.codec, keys.keyring(vault))
 
 
 def not_in_vault(record: BackupRecord) -> str:
@@ -159,6 +216,8 @@ def not_in_vault(record: BackupRecord) -> str:
     try:
         size = vault.size(record.file_path)
         vault.size(record.backup_name + SIDECAR_SUFFIX)
+        if record.is_encrypted:
+            read_key_file(vault, record.backup_name + KEY_SUFFIX)
     except BackupCenterError as error:
         return str(error)
     if size != record.file_size:

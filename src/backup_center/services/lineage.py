@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..conf import get_settings
+from ..engine.codecs import CODECS
 from ..engine.errors import BackupCenterError
 from ..engine.manifest import Manifest
 from ..models import BackupRecord
@@ -36,7 +37,7 @@ def find(record: BackupRecord) -> Lineage:
             if reason := _why_too_old(candidate):
                 return Lineage(reason=reason)
             try:
-                manifest = catalogue.open_sidecar(candidate, catalogue.get_vault()).manifest
+                manifest = catalogue.manifest_of(candidate, catalogue.get_vault())
             except BackupCenterError as error:
                 return Lineage(reason=str(error))
             return lending(candidate, manifest, str(record.project_id))
@@ -104,6 +105,10 @@ def _why_not_lent(candidate: BackupRecord, manifest: Manifest, project: str) -> 
     """What its manifest and the files say against it."""
     if {manifest.project, str(candidate.project_id)} != {project}:
         return _("%(name)s is another project's") % {"name": candidate.backup_name}
-    if manifest.codec != get_settings().codec:
+    codec = get_settings().codec
+    if CODECS[manifest.codec].encrypted != CODECS[codec].encrypted:
+        text = _("%(name)s is not encrypted") if CODECS[codec].encrypted else _("%(name)s is encrypted")
+        return text % {"name": candidate.backup_name}
+    if manifest.codec != codec:
         return _("%(name)s is stored in another way (BACKUP_COMPRESSION)") % {"name": candidate.backup_name}
     return next(iter(problems(candidate)), "")

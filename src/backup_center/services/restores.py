@@ -21,7 +21,7 @@ from ..engine.manifest import Manifest, Sidecar
 from ..engine.restore import RestoreResult
 from ..engine.selection import Selection
 from ..models import BackupLog, BackupRecord
-from . import accounts, backups, catalogue, durations, interrupted, journal, lineage, masking, selecting
+from . import accounts, backups, catalogue, durations, interrupted, journal, keys, lineage, masking, selecting
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
 from .picking import Wanted
@@ -85,7 +85,7 @@ class RestoreService:
         sidecar = _sidecar(backup_record)
         choice.labels(sidecar.manifest)  # what is not there is refused before anything is read
         archives = catalogue.archives_of(sidecar)
-        verify.require_whole(vault, sidecar, archives)
+        verify.require_whole(vault, sidecar, archives, keys.keyring(vault))
         with engine_connection(backup_record.database) as connection:
             request = selecting.request_for(sidecar, choice, connection)
             plan = restore.preview(request, connection, vault, progress or _nobody_looks)
@@ -194,7 +194,7 @@ class _Restore:
     def _settle_safety(self, safety: BackupRecord, error: BaseException) -> None:
         """The restore failed. A safety backup that was complete by then is a good backup like any other."""
         try:
-            catalogue.finish(safety, catalogue.open_sidecar(safety, catalogue.get_vault()))
+            catalogue.finish_found(safety)
         except Exception:  # noqa: BLE001  # not complete: it goes, for the reason that the restore failed
             backups.settle_failed(safety, error, self.user)
 

@@ -16,8 +16,7 @@ from ..engine.errors import Refused
 from ..engine.manifest import Manifest, Sidecar
 from ..engine.restore import RestoreRequest
 from ..engine.selection import Picked, Selection
-from ..engine.sources import Source
-from . import catalogue, identities
+from . import catalogue, identities, keys
 from .picking import Wanted, pick
 
 REPLACE: Literal["replace"] = "replace"
@@ -91,7 +90,7 @@ def request_for(sidecar: Sidecar, choice: Choice, connection: Connection) -> Res
     archives = catalogue.archives_of(sidecar)
     picked: Mapping[str, Picked] = {}
     if choice.record:
-        picked = pick(choice.record, manifest, connection, Source(catalogue.get_vault(), archives, manifest.codec))
+        picked = pick(choice.record, manifest, connection, catalogue.source(sidecar, catalogue.get_vault()))
     labels = [label for label in choice.labels(manifest) if not picked or label in picked]
     here = {spec.label for spec in known}
     usable = [label for label in labels if label in here]
@@ -105,7 +104,9 @@ def request_for(sidecar: Sidecar, choice: Choice, connection: Connection) -> Res
         also=_referring(usable, known, connection) if choice.set_null else (),
         picked=picked,
     )
-    request = RestoreRequest(sidecar=sidecar, selection=selection, archives=archives)
+    request = RestoreRequest(
+        sidecar=sidecar, selection=selection, archives=archives, keyring=keys.keyring(catalogue.get_vault())
+    )
     if picked or identities.CONTENT_TYPE not in labels:
         return request
     return replace(request, after_load=partial(identities.add_missing, before=identities.snapshot(connection)))

@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 
 from .. import quantities, registry
 from ..conf import base_template, get_settings
-from ..services import overview
+from ..engine.encryption import abbreviated
+from ..services import keys, overview
 from .access import StaffView
 
 SECRET = re.compile(r"pass|secret|token|key|credential|dsn", re.IGNORECASE)
@@ -38,6 +39,8 @@ class SettingsView(StaffView):
         with suppress(ImproperlyConfigured):  # one of the findings says what it is
             facts = {
                 "settings": list(_settings()),
+                "encryption": get_settings().encryption,
+                "keys": keys.state(),
                 "data_types": registry.data_types().values(),
                 "not_covered": overview.not_covered(),
             }
@@ -52,6 +55,14 @@ def _settings() -> Iterator[Setting]:
         "BACKUP_DIR": (str(ours.directory), _("Where backups are kept.")),
         "BACKUP_COMPRESSION": (yes if ours.compression else no, _("Whether archives are compressed.")),
         "BACKUP_ENCRYPTION": (yes if ours.encryption else no, _("Whether archives are encrypted.")),
+        "BACKUP_ENCRYPTION_RECIPIENTS": (
+            ", ".join(map(abbreviated, ours.encryption_recipients)) or "–",
+            _("Public keys: to whom archives are encrypted."),
+        ),
+        "BACKUP_ENCRYPTION_IDENTITY_FILE": (
+            str(ours.identity_file or "–"),
+            _("The file with the secret key, where this server shall decrypt."),
+        ),
         "BACKUP_RETENTION_DAYS": (
             quantities.count(ours.retention_days) if isinstance(ours.retention_days, int) else str(ours.retention_days),
             _("How many days a cleanup keeps backups."),

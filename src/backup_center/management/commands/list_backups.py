@@ -39,6 +39,7 @@ class Command(BackupCommand):
 
     def _marks(self, record: BackupRecord) -> str:
         marks = [
+            (record.is_encrypted, _("encrypted")),
             (record.pinned, _("pinned")),
             (record.is_damaged, _("damaged")),
             (record.verified_at and not record.is_damaged, _("verified")),
@@ -58,6 +59,7 @@ class Command(BackupCommand):
             "file": record.file_path,
             "size": record.file_size,
             "sha256": record.file_hash,
+            "encrypted": record.is_encrypted,
             "trigger": record.trigger,
             "pinned": record.pinned,
             "verified_at": record.verified_at.isoformat() if record.verified_at else None,
