@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,13 @@ class Operator:
             del os.environ["BACKUP_ENCRYPTION_IDENTITY_FILE"]
             if before is not None:
                 os.environ["BACKUP_ENCRYPTION_IDENTITY_FILE"] = before
+
+    def joined(self, other: Operator) -> Operator:
+        """Who has both keys, in one file."""
+        both = copy.copy(self)
+        both.file = self.file.with_suffix(".both")
+        both.file.write_bytes(self.file.read_bytes() + other.file.read_bytes())
+        return both
 
 
 def encrypt_to(settings: object, *operators: Operator) -> None:

@@ -106,12 +106,17 @@ class Identities:
             raise WrongKey(_wrong(name))
         try:
             if by_passphrase:
-                return bytes(age.passphrase.decrypt(data, self.passphrase))
+                return _by_passphrase(data, self.passphrase)
             return bytes(age.decrypt(data, self.secrets))
         except age.DecryptError as error:
             if "matching keys" in str(error) or by_passphrase:
                 raise WrongKey(_wrong(name)) from error
             raise Damaged(_("%(name)s is damaged: age can't decrypt it.") % {"name": name}) from error
+
+
+@lru_cache(maxsize=64)  # a passphrase takes a second each time, on purpose; the process has it anyway
+def _by_passphrase(data: bytes, passphrase: str) -> bytes:
+    return bytes(_pyrage().passphrase.decrypt(data, passphrase))
 
 
 def _wrong(name: str) -> str:
@@ -121,7 +126,6 @@ def _wrong(name: str) -> str:
     ) % {"name": name}
 
 
-@lru_cache(maxsize=4)  # a passphrase takes a second, on purpose
 def identities(content: bytes, passphrase: str, name: str) -> Identities:
     """Of a file as age-keygen writes it, perhaps protected by a passphrase. Errors call it ``name``."""
     age = _pyrage()
@@ -130,7 +134,7 @@ def identities(content: bytes, passphrase: str, name: str) -> Identities:
             text = _("%(name)s is protected by a passphrase: set BACKUP_ENCRYPTION_PASSPHRASE in the environment.")
             raise WrongKey(text % {"name": name})
         try:
-            content = bytes(age.passphrase.decrypt(content, passphrase))
+            content = _by_passphrase(content, passphrase)
         except age.DecryptError as error:
             raise WrongKey(_("BACKUP_ENCRYPTION_PASSPHRASE does not open %(name)s.") % {"name": name}) from error
     secrets = []

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from . import chunks
 from .codecs import CODECS
 from .covers import Cover
-from .errors import Damaged, NotFound, WrongKey
+from .errors import Damaged, NotFound
 from .keyring import Keyring, key_file, read_key_file
 from .manifest import Manifest, Sidecar, Table
 from .sources import Source
@@ -47,7 +47,8 @@ def examine(
     deep: bool = False,
     progress: Callable[[str, int, int], None] = lambda phase, done, total: None,
 ) -> list[Finding]:
-    """Everything that is wrong with a backup: an empty list means that it restores.
+    """Everything that is wrong with a backup: an empty list means that it restores. That the key is not here is no
+    damage, but ``NoKey`` or ``WrongKey``.
 
     The file: present, of its size and SHA-256 (which the sidecar signs). ``deep`` also unpacks every chunk and checks
     its rows, their digest and its range; a damaged file is searched chunk by chunk anyway, to name what is lost.
@@ -56,14 +57,13 @@ def examine(
     found = _examine_file(vault, manifest.archive_name, sidecar.size, sidecar.sha256)
     if found and not vault.exists(manifest.archive_name):
         return found
-    if keyring is not None and CODECS[manifest.codec].encrypted:
-        found += _examine_keys(manifest, archives, keyring)
+    lost = _lost_keys(manifest, archives, keyring) if keyring and CODECS[manifest.codec].encrypted else []
     source = Source(vault, archives, manifest.codec, keyring)
     if found or deep:
         found += _examine_chunks(manifest, source, progress)
     else:
         found += _examine_borrowed(manifest, source)
-    return found
+    return found + lost
 
 
 def examine_sealed(vault: Vault, cover: Cover, archives: Mapping[str, str]) -> list[Finding]:
@@ -89,13 +89,13 @@ def examine_sealed(vault: Vault, cover: Cover, archives: Mapping[str, str]) -> l
     return found
 
 
-def _examine_keys(manifest: Manifest, archives: Mapping[str, str], keyring: Keyring) -> list[Finding]:
+def _lost_keys(manifest: Manifest, archives: Mapping[str, str], keyring: Keyring) -> list[Finding]:
     found = []
     for archive in manifest.needs:
         try:
             if archive in archives:
                 keyring.key(archives[archive])
-        except (Damaged, NotFound, WrongKey) as error:
+        except (Damaged, NotFound) as error:
             found.append(Finding(message=str(error)))
     return found
 

@@ -322,13 +322,13 @@ def _examine(record: BackupRecord, vault: Vault, deep: bool, report: Progress) -
     """Without the key, an encrypted backup is examined as far as that goes, which is every byte and no row."""
     try:
         sidecar = catalogue.open_sidecar(record, vault)
+        archives, keyring = catalogue.archives_of(sidecar), keys.keyring(vault)
+        return verify.examine(vault, sidecar, archives, keyring, deep=deep, progress=report)
     except (NoKey, WrongKey, Unsupported):
         if deep:
             raise
         cover = catalogue.read_cover(record, vault)
         return verify.examine_sealed(vault, cover, catalogue.archives_of(cover))
-    archives, keyring = catalogue.archives_of(sidecar), keys.keyring(vault)
-    return verify.examine(vault, sidecar, archives, keyring, deep=deep, progress=report)
 
 
 def _log_success(record: BackupRecord, sidecar: Sidecar, user: AbstractBaseUser | None) -> None:
