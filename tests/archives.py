@@ -13,6 +13,7 @@ from backup_center.engine import backup, verify
 from backup_center.engine.backup import BackupRequest
 from backup_center.engine.dialects.base import TableSpec
 from backup_center.engine.dialects.sqlite.connection import SqliteConnection
+from backup_center.engine.encryption import Recipients
 from backup_center.engine.manifest import Sidecar
 from backup_center.engine.restore import RestoreRequest, apply
 from backup_center.engine.selection import Selection
@@ -80,7 +81,15 @@ class Archive:
         session.close()
 
 
-def make(folder: Path, rows: int, *, width: int = 12, codec: str = "gzip", seed: int = 0) -> Archive:
+def make(
+    folder: Path,
+    rows: int,
+    *,
+    width: int = 12,
+    codec: str = "gzip",
+    seed: int = 0,
+    recipients: Recipients | None = None,
+) -> Archive:
     """``rows`` rows in each table; ``width`` hexadecimal digits of noise in each row, which nothing can compress."""
     database = folder / "shop.sqlite3"
     rng = random.Random(seed)
@@ -106,6 +115,7 @@ def make(folder: Path, rows: int, *, width: int = 12, codec: str = "gzip", seed:
         codec=codec,
         software={},
         key=KEY,
+        recipients=recipients,
     )
     with _connection(database) as connection:
         sidecar = backup.take(request, connection, vault, lambda phase, done, total: None)

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -20,37 +19,33 @@ class Command(BackupCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument(
-            "action",
-            choices=["generate", "show", "check", "rekey"],
-            help=_(
-                "generate: a new secret key, in FILE. show: to whom backups are encrypted. check: whether this server"
-                " can decrypt them. rekey: encrypt their keys to the recipients of today."
-            ),
-        )
-        parser.add_argument(
-            "names",
-            nargs="*",
-            metavar="NAME",
-            help=_("FILE for generate; else backups: without any, all encrypted ones."),
-        )
-        parser.add_argument(
+        actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+        generate = actions.add_parser("generate", help=_("A new secret key, in a file of its own."))
+        generate.add_argument("file", metavar="FILE", help=_("Where to put it: away from the backups."))
+        generate.add_argument(
             "--passphrase",
             action="store_true",
             help=_("Protect the new file with BACKUP_ENCRYPTION_PASSPHRASE, from the environment."),
         )
-        parser.add_argument("--yes", action="store_true", help=_("Don't ask."))
+        show = actions.add_parser("show", help=_("To whom backups are encrypted, and what this server can decrypt."))
+        check = actions.add_parser("check", help=_("Whether this server can decrypt backups."))
+        rekey = actions.add_parser("rekey", help=_("Encrypt the keys of backups to the recipients of today."))
+        rekey.add_argument("--yes", action="store_true", help=_("Don't ask."))
+        for action in (check, rekey):
+            action.add_argument(
+                "names", nargs="*", metavar="NAME", help=_("A backup's name or file; without any, all encrypted ones.")
+            )
+        for action in (generate, show, check, rekey):
+            action.add_argument("--json", action="store_true", default=SUPPRESS, help=_("Print the result as JSON."))
 
     def run(self, **options: Any) -> None:
         getattr(self, "_" + options["action"])(options)
 
     def _generate(self, options: dict[str, Any]) -> None:
-        if len(options["names"]) != 1:
-            raise CommandError(_("Name one file for the new key, away from the backups: backup_keys generate FILE"))
         passphrase = get_settings().passphrase if options["passphrase"] else ""
         if options["passphrase"] and not passphrase:
             raise Refused(_("BACKUP_ENCRYPTION_PASSPHRASE is not set in the environment."))
-        path = Path(options["names"][0])
+        path = Path(options["file"])
         recipient = keys.generate(path, passphrase)
         self.say(_("The secret key is in %(path)s. Keep it, and a copy, away from this server:") % {"path": path})
         self.say(_("without it nobody can read the backups, and with it everybody can."))
