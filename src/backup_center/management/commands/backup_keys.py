@@ -47,8 +47,11 @@ class Command(BackupCommand):
             raise Refused(_("BACKUP_ENCRYPTION_PASSPHRASE is not set in the environment."))
         path = Path(options["file"])
         recipient = keys.generate(path, passphrase)
-        self.say(_("The secret key is in %(path)s. Keep it, and a copy, away from this server:") % {"path": path})
-        self.say(_("without it nobody can read the backups, and with it everybody can."))
+        text = _(
+            "The secret key is in %(path)s. Keep it, and a copy, away from this server: without it nobody can read the"
+            " backups, and with it everybody can."
+        )
+        self.say(text % {"path": path})
         self.say(
             _("Its public half belongs into the settings: BACKUP_ENCRYPTION_RECIPIENTS = [%(key)s]")
             % {"key": f'"{recipient}"'}
