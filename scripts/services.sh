@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gets what the tests need from the machine: Python with venv, the database servers, running and open to this user, and a
-# browser that can show Chinese.
+# Gets what the tests need from the machine: Python with venv, the database servers, running and open to this user, a
+# browser that can show Chinese, and age, to decrypt by hand.
 # Safe to repeat. On Debian, as root, it installs and starts what is missing; elsewhere it says what to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -91,6 +91,15 @@ browser() {
     say "Chinese: $(fc-match --format '%{family[0]}' sans:lang=zh-cn)"
 }
 
+age_tool() {
+    if ! command -v age >/dev/null; then
+        can_install || fail "age isn't here. Run this as root on Debian or Ubuntu, or install it yourself: https://age-encryption.org"
+        install age
+    fi
+    say "age: $(age --version)"
+}
+
 python
 postgresql
 browser
+age_tool
