@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ("--editable", ".[postgresql,htmx,encryption]")
+PACKAGE = ("--editable", ".[encryption,htmx,postgresql]")
 DEVELOPMENT = (*PACKAGE, "--group", "dev")
 
 

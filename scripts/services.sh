@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gets what the tests need from the machine: Python with venv, the database servers, running and open to this user, a
-# browser that can show Chinese, and age, to decrypt by hand.
+# Gets what the tests need from the machine: Python with venv, the database servers, running and open to this user, and a
+# browser that can show Chinese.
 # Safe to repeat. On Debian, as root, it installs and starts what is missing; elsewhere it says what to do.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -75,6 +75,14 @@ postgresql() {
     say "PostgreSQL: $version"
 }
 
+age() {
+    if ! command -v age >/dev/null; then
+        can_install || fail "age is missing: it opens encrypted backups by hand. On Debian or Ubuntu: apt-get install age"
+        install age
+    fi
+    say "age: $(command age --version)"
+}
+
 chromium_version() { "${BACKUP_TEST_CHROMIUM:-chromium}" --version 2>/dev/null; }
 
 browser() {
@@ -91,15 +99,7 @@ browser() {
     say "Chinese: $(fc-match --format '%{family[0]}' sans:lang=zh-cn)"
 }
 
-age_tool() {
-    if ! command -v age >/dev/null; then
-        can_install || fail "age isn't here. Run this as root on Debian or Ubuntu, or install it yourself: https://age-encryption.org"
-        install age
-    fi
-    say "age: $(age --version)"
-}
-
 python
 postgresql
+age
 browser
-age_tool

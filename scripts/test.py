@@ -128,7 +128,7 @@ def test(report: Report, pytest_arguments: list[str]) -> None:
     databases = reachable_databases(report, first)
     chromium = find_chromium(report)
     if shutil.which("age") is None:
-        report.skip("age isn't here; `make services` may help")
+        report.skip("age is not here, so that no encrypted backup is opened by hand; `make services` may help")
     # Only what runs whole, on every database, can be held to the threshold.
     covering = not pytest_arguments and "PostgreSQL" in databases
     if covering:

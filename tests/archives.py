@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,16 @@ from backup_center.engine import backup, verify
 from backup_center.engine.backup import BackupRequest
 from backup_center.engine.dialects.base import TableSpec
 from backup_center.engine.dialects.sqlite.connection import SqliteConnection
-from backup_center.engine.encryption import Recipients
-from backup_center.engine.manifest import Sidecar
+from backup_center.engine.encryption import KEY_SUFFIX, ArchiveKey, Identities, Recipients, new_identity, public_of
+from backup_center.engine.packing import Open, Sealed
 from backup_center.engine.restore import RestoreRequest, apply
 from backup_center.engine.selection import Selection
+from backup_center.engine.sidecar import Sidecar
+from backup_center.engine.sources import Source
 from backup_center.engine.vault import LocalVault
 
 KEY = b"a key only for these tests"
+IDENTITY = new_identity()  # of the operator who can open what is sealed
 LABELS = ("shop.order", "shop.item")
 SPECS = [
     TableSpec(label=label, table=label.replace(".", "_"), data_type="SHOP", key=("id",), fields={}) for label in LABELS
@@ -46,6 +50,21 @@ class Archive:
     def ids(self) -> dict[str, str]:
         return {self.sidecar.manifest.id: self.path.name}
 
+    @property
+    def source(self) -> Source:
+        codec = self.sidecar.manifest.codec
+        packing = Sealed(codec, self.unlock()) if self.sidecar.manifest.keys else Open(codec)
+        return Source(self.vault, self.ids, lambda archive: packing)
+
+    @property
+    def key_path(self) -> Path:
+        return self.vault.path(self.sidecar.manifest.name + KEY_SUFFIX)
+
+    def unlock(self, *_told: object) -> ArchiveKey:
+        """The key of a sealed archive."""
+        [public] = self.sidecar.manifest.keys.values()
+        return _unwrapped(self.key_path, public)
+
     def chunks(self) -> list[tuple[str, int, int, int]]:
         """Of each chunk: its table's label, its number, where its bytes begin and end."""
         return [
@@ -59,13 +78,13 @@ class Archive:
         return [(label, index) for label, index, first, last in self.chunks() if first < end and start < last]
 
     def examine(self, *, deep: bool = False) -> list[verify.Finding]:
-        return verify.examine(self.vault, self.sidecar, self.ids, deep=deep)
+        return verify.examine(self.sidecar, self.source, deep=deep)
 
     def restore(self) -> None:
         selection = Selection(manifest=self.sidecar.manifest, labels=LABELS, known=SPECS)
-        request = RestoreRequest(sidecar=self.sidecar, selection=selection, archives=self.ids)
+        request = RestoreRequest(sidecar=self.sidecar, selection=selection, source=self.source)
         with _connection(self.database) as connection:
-            apply(request, connection, self.vault, lambda phase, done, total: None)
+            apply(request, connection, lambda phase, done, total: None)
 
     def rows(self) -> list[tuple[object, ...]]:
         session = sqlite3.connect(self.database)
@@ -82,13 +101,7 @@ class Archive:
 
 
 def make(
-    folder: Path,
-    rows: int,
-    *,
-    width: int = 12,
-    codec: str = "gzip",
-    seed: int = 0,
-    recipients: Recipients | None = None,
+    folder: Path, rows: int, *, width: int = 12, codec: str = "gzip", seed: int = 0, sealed: bool = False
 ) -> Archive:
     """``rows`` rows in each table; ``width`` hexadecimal digits of noise in each row, which nothing can compress."""
     database = folder / "shop.sqlite3"
@@ -115,11 +128,16 @@ def make(
         codec=codec,
         software={},
         key=KEY,
-        recipients=recipients,
+        recipients=Recipients(public=tuple(public_of([IDENTITY]))) if sealed else None,
     )
     with _connection(database) as connection:
         sidecar = backup.take(request, connection, vault, lambda phase, done, total: None)
     return Archive(database, vault, sidecar)
+
+
+@cache
+def _unwrapped(path: Path, public: str) -> ArchiveKey:
+    return Identities(secrets=(IDENTITY,)).unwrap(path.read_bytes(), public, path.name)
 
 
 def _connection(database: Path) -> SqliteConnection:

@@ -33,6 +33,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def backup_dir(tmp_path: Path, settings) -> Path:
     """Where this test's backups go."""
     settings.BACKUP_DIR = tmp_path / "backups"
+    settings.BACKUP_MANIFESTS_DIR = tmp_path / "manifests"
     return settings.BACKUP_DIR
 
 

@@ -6,6 +6,8 @@ MALL_LANGUAGE         zh-hans (default) or en, for the command line and browsers
 DJANGO_DEBUG          1 turns debugging on
 DJANGO_ALLOWED_HOSTS  host names besides localhost, separated by commas
 DJANGO_SECRET_KEY     instead of the one kept in the data directory
+MALL_SIGNING_KEYS     secrets that sign backups, separated by spaces; without them SECRET_KEY does
+MALL_OLD_SECRET_KEY   a SECRET_KEY that signed backups before
 """
 
 import os
@@ -21,6 +23,7 @@ DATA_DIR = private_directory(Path(os.environ.get("MALL_DATA_DIR") or BASE_DIR / 
 
 DEBUG = os.environ.get("DJANGO_DEBUG") == "1"
 SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY") or secret_key(private_directory(DATA_DIR / "keys") / "secret_key")
+SECRET_KEY_FALLBACKS = [os.environ["MALL_OLD_SECRET_KEY"]] if "MALL_OLD_SECRET_KEY" in os.environ else []
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS += [host.strip() for host in os.environ.get("DJANGO_ALLOWED_HOSTS", "").split(",") if host.strip()]
 
@@ -97,7 +100,9 @@ LOGGING = {
 }
 
 BACKUP_DIR = DATA_DIR / "backups"
+BACKUP_MANIFESTS_DIR = DATA_DIR / "manifests"
 BACKUP_COMPRESSION = True
+BACKUP_SIGNING_KEYS = os.environ.get("MALL_SIGNING_KEYS", "").split()
 BACKUP_ENCRYPTION = False
 BACKUP_RETENTION_DAYS = 30
 BACKUP_DATA_TYPES = {

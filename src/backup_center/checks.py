@@ -20,6 +20,8 @@ from . import registry
 from .conf import Settings, get_settings
 from .engine.errors import BackupCenterError
 
+SHORTEST_SECRET = 32  # characters
+
 
 @checks.register("backup_center")
 def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
@@ -31,10 +33,12 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
         *_values(settings),
         *_generations(settings),
         *_folder(settings.directory),
-        *_encryption(settings),
         *_data_types(settings),
         *_masks(settings),
         *_databases(),
+        *_order_of_apps(),
+        *_encryption(settings),
+        *_signatures(settings),
     ]
 
 
@@ -95,15 +99,20 @@ def _generations(settings: Settings) -> Iterator[checks.CheckMessage]:
         yield checks.Error(wrong, hint=hint % {"example": generations.EXAMPLE}, id="backup_center.E007")
 
 
-def _folder(folder: Path) -> Iterator[checks.CheckMessage]:
+def _served(name: str, folder: Path) -> Iterator[checks.CheckMessage]:
     for setting in ("MEDIA_ROOT", "STATIC_ROOT"):
         root = getattr(project, setting, None)
         if root and folder.resolve().is_relative_to(Path(root).resolve()):
+            text = _("%(name)s lies under %(setting)s, which the web server hands to everybody.")
             yield checks.Error(
-                _("BACKUP_DIR lies under %(setting)s, which the web server hands to everybody.") % {"setting": setting},
+                text % {"name": name, "setting": setting},
                 hint=_("Choose a folder that is not served."),
                 id="backup_center.E003",
             )
+
+
+def _folder(folder: Path) -> Iterator[checks.CheckMessage]:
+    yield from _served("BACKUP_DIR", folder)
     if not _can_be_written(folder):
         yield checks.Error(
             _("BACKUP_DIR (%(folder)s) can't be written to.") % {"folder": folder},
@@ -116,38 +125,6 @@ def _folder(folder: Path) -> Iterator[checks.CheckMessage]:
             _("Other users of this machine can look into BACKUP_DIR (%(folder)s).") % {"folder": folder},
             hint=_("chmod 700 %(folder)s") % {"folder": folder},
             id="backup_center.W001",
-        )
-
-
-def _encryption(settings: Settings) -> Iterator[checks.CheckMessage]:
-    if settings.encryption:
-        from .services import keys  # only here: most commands need no engine
-
-        try:
-            keys.recipients()
-        except BackupCenterError as error:
-            yield checks.Error(
-                _("Every backup is refused: %(reason)s") % {"reason": error},
-                hint=_(
-                    "python manage.py backup_keys generate FILE makes a key; its public half belongs into"
-                    " BACKUP_ENCRYPTION_RECIPIENTS, its file elsewhere."
-                ),
-                id="backup_center.E020",
-            )
-    file = settings.identity_file
-    if file is None or not file.exists():
-        return
-    if file.resolve().is_relative_to(settings.directory.resolve()):
-        yield checks.Warning(
-            _("The secret key (%(file)s) lies beside the backups: who takes them can read them.") % {"file": file},
-            hint=_("Move it elsewhere, best of all away from this machine."),
-            id="backup_center.W020",
-        )
-    if stat.S_IMODE(file.stat().st_mode) & 0o077:
-        yield checks.Warning(
-            _("Other users of this machine can read the secret key (%(file)s).") % {"file": file},
-            hint=_("chmod 600 %(file)s") % {"file": file},
-            id="backup_center.W021",
         )
 
 
@@ -213,3 +190,71 @@ def _databases() -> Iterator[checks.CheckMessage]:
                 hint=_("SQLite and PostgreSQL can."),
                 id="backup_center.W003",
             )
+
+
+def _order_of_apps() -> Iterator[checks.CheckMessage]:
+    """The first app that has a template wins: ours adds a link to the admin's."""
+    names = [config.name for config in apps.get_app_configs()]
+    if "django.contrib.admin" in names and names.index("django.contrib.admin") < names.index("backup_center"):
+        yield checks.Warning(
+            _("backup_center stands after the admin in INSTALLED_APPS: object pages lack the link to their versions."),
+            hint=_('Put "backup_center" before "django.contrib.admin".'),
+            id="backup_center.W006",
+        )
+
+
+def _signatures(settings: Settings) -> Iterator[checks.CheckMessage]:
+    keys = enumerate(settings.own_signing_keys, 1)
+    short = [str(number) for number, key in keys if len(key) < SHORTEST_SECRET]
+    if short:
+        yield checks.Warning(
+            _("BACKUP_SIGNING_KEYS: number %(numbers)s is shorter than %(length)d characters, and could be guessed.")
+            % {"numbers": ", ".join(short), "length": SHORTEST_SECRET},
+            hint=_('Make one with: python -c "import secrets; print(secrets.token_urlsafe(48))"'),
+            id="backup_center.W009",
+        )
+    if set(settings.vaults) - {"local"} and not settings.own_signing_keys:
+        yield checks.Warning(
+            _(
+                "Backups go to other places, but SECRET_KEY signs them: who learns it can forge backups, and a server"
+                " without it can't restore them."
+            ),
+            hint=_("Set BACKUP_SIGNING_KEYS, and keep a copy of the secret apart from this server and the backups."),
+            id="backup_center.W010",
+        )
+
+
+def _encryption(settings: Settings) -> Iterator[checks.CheckMessage]:
+    from .services import keys  # only here: most commands need no engine
+
+    if settings.encryption:
+        try:
+            keys.recipients()
+        except BackupCenterError as error:
+            yield checks.Error(
+                _("Every backup is refused: %(error)s") % {"error": error},
+                hint=_("backup_keys generate FILE makes an identity and prints the recipient that belongs here."),
+                id="backup_center.E001",
+            )
+        yield from _served("BACKUP_MANIFESTS_DIR", settings.manifests)
+        if settings.manifests.resolve().is_relative_to(settings.directory.resolve()):
+            yield checks.Error(
+                _("BACKUP_MANIFESTS_DIR lies in BACKUP_DIR: what is sealed there would lie beside it in clear."),
+                hint=_("Choose a folder that is guarded as well as the database."),
+                id="backup_center.E008",
+            )
+    path = settings.identity_file
+    if path is None or not path.exists():
+        return
+    if path.resolve().is_relative_to(settings.directory.resolve()):
+        yield checks.Warning(
+            _("The identity file lies in BACKUP_DIR: who steals the backups has their key too."),
+            hint=_("Keep it elsewhere, best not on this server at all."),
+            id="backup_center.W007",
+        )
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        yield checks.Warning(
+            _("Other users of this machine can read the identity file (%(path)s).") % {"path": path},
+            hint=_("chmod 600 %(path)s") % {"path": path},
+            id="backup_center.W008",
+        )

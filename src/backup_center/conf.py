@@ -19,10 +19,6 @@ class Settings:
     directory: Path
     compression: bool
     encryption: bool
-    encryption_recipients: tuple[str, ...]
-    identity_file: Path | None
-    identity: str = field(repr=False)
-    passphrase: str = field(repr=False)
     retention_days: int
     safety_retention_days: int
     keep: Mapping[str, int] | None
@@ -30,32 +26,44 @@ class Settings:
     data_types: Mapping[str, Mapping[str, Any]] | None
     exclude: tuple[str, ...]
     masked_fields: tuple[str, ...]
+    recipients: tuple[str, ...]
+    identity_file: Path | None
+    identity: str = field(repr=False)
+    passphrase: str = field(repr=False)
+    manifests: Path
+    vaults: tuple[str, ...]
+    own_signing_keys: tuple[str, ...] = field(repr=False)
     signing_keys: tuple[bytes, ...] = field(repr=False)
 
     @property
     def codec(self) -> str:
-        return ("gzip" if self.compression else "none") + ("+age" if self.encryption else "")
+        return "gzip" if self.compression else "none"
 
 
 def get_settings() -> Settings:
     """Raises ``ImproperlyConfigured`` where a value could only be misread; ``checks`` finds the rest."""
     base = Path(getattr(project, "BASE_DIR", None) or Path.cwd())
+    own = _own_signing_keys()
     return Settings(
         directory=Path(getattr(project, "BACKUP_DIR", None) or base / "backups"),
         compression=bool(getattr(project, "BACKUP_COMPRESSION", True)),
         encryption=bool(getattr(project, "BACKUP_ENCRYPTION", False)),
-        encryption_recipients=_strings("BACKUP_ENCRYPTION_RECIPIENTS", '["age1…"]'),
-        identity_file=_identity_file(),
-        identity=os.environ.get("BACKUP_ENCRYPTION_IDENTITY", ""),
-        passphrase=os.environ.get("BACKUP_ENCRYPTION_PASSPHRASE", ""),
         retention_days=getattr(project, "BACKUP_RETENTION_DAYS", 30),
         safety_retention_days=getattr(project, "BACKUP_SAFETY_RETENTION_DAYS", 7),
         keep=getattr(project, "BACKUP_KEEP", None),
         full_every_days=getattr(project, "BACKUP_FULL_EVERY_DAYS", 7),
         data_types=getattr(project, "BACKUP_DATA_TYPES", None),
-        exclude=_strings("BACKUP_EXCLUDE", '["app.Model", "app.*"]'),
-        masked_fields=_strings("BACKUP_MASKED_FIELDS", '["app.Model.field", "*.iban"]'),
-        signing_keys=_signing_keys(),
+        exclude=_patterns("BACKUP_EXCLUDE", '["app.Model", "app.*"]'),
+        masked_fields=_patterns("BACKUP_MASKED_FIELDS", '["app.Model.field", "*.iban"]'),
+        recipients=_patterns("BACKUP_ENCRYPTION_RECIPIENTS", '["age1…"]'),
+        identity_file=_identity_file(),
+        # Secrets come from the environment alone: settings are shown, printed and committed.
+        identity=os.environ.get("BACKUP_ENCRYPTION_IDENTITY", ""),
+        passphrase=os.environ.get("BACKUP_ENCRYPTION_PASSPHRASE", ""),
+        manifests=Path(getattr(project, "BACKUP_MANIFESTS_DIR", None) or base / "backup_manifests"),
+        vaults=tuple(getattr(project, "BACKUP_VAULTS", None) or ("local",)),
+        own_signing_keys=own,
+        signing_keys=_signing_keys(own),
     )
 
 
@@ -70,7 +78,7 @@ def _identity_file() -> Path | None:
     return Path(path) if path else None
 
 
-def _strings(name: str, example: str) -> tuple[str, ...]:
+def _patterns(name: str, example: str) -> tuple[str, ...]:
     value = getattr(project, name, ())
     if not isinstance(value, list | tuple | set | frozenset) or not all(isinstance(item, str) for item in value):
         raise ImproperlyConfigured(
@@ -79,7 +87,15 @@ def _strings(name: str, example: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _signing_keys() -> tuple[bytes, ...]:
-    """Derived from SECRET_KEY, which signs, and its fallbacks, which still verify."""
-    secrets = [project.SECRET_KEY, *project.SECRET_KEY_FALLBACKS]
+def _own_signing_keys() -> tuple[str, ...]:
+    """Their order counts: the first one signs. No message ever shows one of them."""
+    value = getattr(project, "BACKUP_SIGNING_KEYS", None) or ()
+    if not isinstance(value, list | tuple) or not all(isinstance(key, str) and key.strip() for key in value):
+        raise ImproperlyConfigured(_("BACKUP_SIGNING_KEYS must be a list of secrets, each a text that is not empty."))
+    return tuple(value)
+
+
+def _signing_keys(own: tuple[str, ...]) -> tuple[bytes, ...]:
+    """The first signs, all verify. Those of SECRET_KEY stay: what was signed before there were own keys."""
+    secrets = [*own, project.SECRET_KEY, *project.SECRET_KEY_FALLBACKS]
     return tuple(hmac.digest(str(secret).encode(), b"backup_center manifest", "sha256") for secret in secrets)

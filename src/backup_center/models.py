@@ -81,6 +81,10 @@ class BackupRecord(models.Model):
     is_damaged = models.BooleanField(_("damaged"), default=False, help_text=_("The last verification found damage."))
     pinned = models.BooleanField(_("pinned"), default=False, help_text=_("Kept until released."))
 
+    is_unsigned = models.BooleanField(
+        _("unsigned"), default=False, help_text=_("Somebody imported it though no key that was known here signed it.")
+    )
+
     class Meta:
         verbose_name = _("backup")
         verbose_name_plural = _("backups")
@@ -90,6 +94,7 @@ class BackupRecord(models.Model):
             ("download_backuprecord", _("Can download backups")),
             ("restore_backuprecord", _("Can restore backups")),
             ("browse_backuprecord", _("Can browse the rows in backups")),
+            ("import_backuprecord", _("Can import backups")),
         ]
         indexes: ClassVar = [models.Index(fields=["created_at"], name="backuprecord_created")]
 
@@ -102,23 +107,6 @@ class BackupRecord(models.Model):
             recovery_records=models.F("recovery_records") + 1, last_recovered_at=timezone.now()
         )
         self.refresh_from_db(fields=["recovery_records", "last_recovered_at"])
-
-
-class KeptManifest(models.Model):
-    """The manifest of an encrypted backup, packed, for a server that can't decrypt. As secret as the live tables."""
-
-    record = models.OneToOneField(
-        BackupRecord, models.CASCADE, primary_key=True, related_name="kept_manifest", verbose_name=_("backup")
-    )
-    body = models.BinaryField(_("manifest"))
-
-    class Meta:
-        verbose_name = _("kept manifest")
-        verbose_name_plural = _("kept manifests")
-        default_permissions = ()
-
-    def __str__(self) -> str:
-        return str(self.record)
 
 
 class BackupCenter(BackupRecord):
@@ -140,6 +128,8 @@ class BackupLog(models.Model):
         DELETE = "DELETE", _("Deletion")
         DOWNLOAD = "DOWNLOAD", _("Download")
         BROWSE = "BROWSE", _("Look at rows")
+        IMPORT = "IMPORT", _("Import")
+        RESCAN = "RESCAN", _("Rescan")
 
     class Level(models.TextChoices):
         INFO = "INFO", _("Information")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .web import browsing, creating, details, listing, logs, records, restoring, settings
+from .web import browsing, creating, details, importing, listing, logs, records, restoring, settings
 
 app_name = "backup"
 
 urlpatterns = [
     path("", listing.BackupListView.as_view(), name="list"),
     path("create/", creating.BackupCreateView.as_view(), name="create"),
+    path("import/", importing.BackupImportView.as_view(), name="import"),
     path("stats/", listing.BackupStatsView.as_view(), name="stats"),
     path("selected/", listing.SelectedView.as_view(), name="selected"),
     path("progress/", creating.ProgressView.as_view(), name="progress"),

@@ -7,7 +7,7 @@ from django.core.management import load_command_class
 from django.utils import translation
 
 COMMANDS = [
-    "backup_database", "backup_keys", "cleanup_backups", "list_backups", "pin_backup", "record_history", "restore_database",
+    "backup_database", "cleanup_backups", "list_backups", "pin_backup", "record_history", "restore_database",
     "restore_record", "verify_backups",
 ]  # fmt: skip
 

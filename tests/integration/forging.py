@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from backup_center.conf import get_settings
-from backup_center.engine import manifest
+from backup_center.engine import sidecar
 from backup_center.models import BackupRecord
 
 
@@ -29,7 +29,7 @@ def forge(record: BackupRecord, change: Callable[[dict[str, Any]], object]) -> N
     needs = content["needs"]
     change(content)
     sha256 = hashlib.sha256(archive).hexdigest()
-    signed = manifest.sign([orjson.dumps(content)], len(archive), sha256, needs, get_settings().signing_keys[0])
+    signed = sidecar.sign([orjson.dumps(content)], len(archive), sha256, needs, get_settings().signing_keys[0])
     path.write_bytes(b"".join(signed))
 
 

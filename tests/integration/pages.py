@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from backup_center.models import BackupRecord
 
-ALL = ("view", "add", "change", "delete", "verify", "download", "restore", "browse")
+ALL = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import")
 
 
 def person(*actions: str, name: str = "", staff: bool = True) -> Any:

@@ -1,144 +1,171 @@
-"""backup_keys, and what pages and lists tell of keys."""
+"""``backup_keys``: the operators' side of encryption, and what the pages show of it."""
 
 from __future__ import annotations
 
 import json
-import os
 import stat
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.urls import reverse
 
-from backup_center.engine.encryption import abbreviated
-from backup_center.models import BackupLog
-from tests.integration.encrypting import Operator, encrypt_to
-from tests.integration.pages import ALL, browser, person
+from backup_center.engine.errors import Locked, NotFound
+from backup_center.models import BackupRecord
+from backup_center.services import keyring
+from backup_center.services.lease import hold
+from tests.integration.forging import archive_path
+from tests.integration.test_page_backup import at
 
-
-def at(name: str, *records: object) -> str:
-    return reverse(f"backup:{name}", args=[record.pk for record in records])
-
-
-def keys(capsys, *words: str) -> str:
-    capsys.readouterr()
-    call_command("backup_keys", *words)
-    return capsys.readouterr().out
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def refused(capsys, code: int, *words: str) -> str:
-    with pytest.raises(CommandError) as raised:
-        keys(capsys, *words)
-    assert raised.value.returncode == code
-    return str(raised.value)
+@pytest.fixture
+def said(capsys):
+    def run(*words: str) -> str:
+        call_command("backup_keys", *words)
+        return capsys.readouterr().out
+
+    return run
 
 
-def test_generate_writes_a_file_that_only_we_can_read_and_never_overwrites_one(tmp_path, capsys, monkeypatch):
+@pytest.fixture
+def identity(tmp_path, settings):
+    """Encryption is on; the identity's file is not the server's yet."""
     file = tmp_path / "identity.txt"
-    made = json.loads(keys(capsys, "generate", str(file), "--json"))
-    content = file.read_text()
-    assert made["recipient"].startswith("age1")
-    assert made["recipient"] in content
+    settings.BACKUP_ENCRYPTION, settings.BACKUP_ENCRYPTION_RECIPIENTS = True, [keyring.generate(file)]
+    return file
+
+
+def refused(*words: str) -> CommandError:
+    with pytest.raises(CommandError) as caught:
+        call_command("backup_keys", *words)
+    return caught.value
+
+
+def test_a_key_is_made_for_its_owner_alone_and_never_overwritten(tmp_path, said):
+    file = tmp_path / "new.txt"
+    out = said("generate", str(file))
+    secret = file.read_text().splitlines()[-1]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert "not overwritten" in refused(capsys, 5, "generate", str(file))
-    assert file.read_text() == content
-    refused(capsys, 1, "generate")
-    assert "BACKUP_ENCRYPTION_PASSPHRASE" in refused(capsys, 5, "generate", "--passphrase", str(tmp_path / "second"))
-    monkeypatch.setenv("BACKUP_ENCRYPTION_PASSPHRASE", "a passphrase")
-    said = keys(capsys, "generate", "--passphrase", str(tmp_path / "second"))
-    assert "BACKUP_ENCRYPTION_RECIPIENTS" in said
-    assert b"AGE-SECRET-KEY" not in (tmp_path / "second").read_bytes()
-    assert "SECRET" not in said
-    monkeypatch.setenv("BACKUP_ENCRYPTION_IDENTITY_FILE", str(tmp_path / "second"))
-    [own] = json.loads(keys(capsys, "show", "--json"))["own"]
-    assert own.split("…")[0] in said
-    monkeypatch.setenv("BACKUP_ENCRYPTION_PASSPHRASE", "another")
-    assert "does not open" in json.loads(keys(capsys, "show", "--json"))["cannot_decrypt"]
+    assert secret.startswith("AGE-SECRET-KEY-1")
+    assert secret not in out
+    assert 'BACKUP_ENCRYPTION_RECIPIENTS = ["age1' in out
+    error = refused("generate", str(file))
+    assert (error.returncode, "never overwritten" in str(error)) == (5, True)
+    assert file.read_text().splitlines()[-1] == secret
+    assert refused("generate", str(tmp_path / "nowhere" / "key.txt")).returncode == 1
 
 
-def test_show_and_check_tell_what_this_server_can_decrypt(small_zoo, backups, settings, tmp_path, capsys, monkeypatch):
-    operator, other = Operator(tmp_path), Operator(tmp_path, "other")
-    encrypt_to(settings, operator)
+def test_a_key_may_be_protected_by_a_passphrase(small_zoo, backups, restores, said, settings, tmp_path, monkeypatch):
+    file = tmp_path / "protected.txt"
+    assert "BACKUP_ENCRYPTION_PASSPHRASE" in str(refused("generate", str(file), "--protect"))
+    assert not file.exists()
+    monkeypatch.setenv("BACKUP_ENCRYPTION_PASSPHRASE", "open sesame")
+    recipient = json.loads(said("--json", "generate", str(file), "--protect"))["recipient"]
+    assert b"AGE-SECRET-KEY" not in file.read_bytes()
+    settings.BACKUP_ENCRYPTION, settings.BACKUP_ENCRYPTION_RECIPIENTS = True, [recipient]
+    settings.BACKUP_ENCRYPTION_IDENTITY_FILE = file
     record = backups.create_backup()
-    assert operator.recipient in keys(capsys, "show")
-    assert "BACKUP_ENCRYPTION_IDENTITY_FILE" in refused(capsys, 5, "check")
-    with other.present():
-        assert record.backup_name in refused(capsys, 5, "check")
-    with operator.present():
-        assert f"{record.backup_name}  can be decrypted" in keys(capsys, "check")
-        assert json.loads(keys(capsys, "check", record.file_path, "--json")) == {record.backup_name: ""}
-    secret = operator.file.read_text().splitlines()[-1]
-    monkeypatch.setenv("BACKUP_ENCRYPTION_IDENTITY", secret)
-    assert "can be decrypted" in keys(capsys, "check")
-    monkeypatch.setenv("BACKUP_ENCRYPTION_IDENTITY", secret[:-1])
-    assert secret[:30] not in refused(capsys, 5, "check")
+    assert restores.plan(record).changed == 0
+    monkeypatch.delenv("BACKUP_ENCRYPTION_PASSPHRASE")
+    with pytest.raises(Locked, match="BACKUP_ENCRYPTION_PASSPHRASE"):
+        restores.plan(record)
+
+
+def test_keys_are_not_changed_while_another_writes_or_of_what_was_deleted(small_zoo, backups, identity, settings):
+    settings.BACKUP_ENCRYPTION_IDENTITY_FILE = identity
+    record = backups.create_backup()
+    with hold("cleanup"):
+        assert refused("rekey").returncode == 3
+    backups.delete_backup(BackupRecord.objects.get())
+    with pytest.raises(NotFound):
+        keyring.rekey([record])
+    assert not small_zoo.files()
+
+
+def test_lists_say_what_is_encrypted(small_zoo, backups, identity, settings, admin_client, capsys):
+    record, open_one = backups.create_backup(), plain(backups, settings)
+    call_command("list_backups", "--json")
+    facts = json.loads(capsys.readouterr().out)
+    assert {each["name"]: each["encrypted"] for each in facts} == {
+        record.backup_name: True, open_one.backup_name: False,
+    }  # fmt: skip
+    call_command("list_backups")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.startswith(record.backup_name) for line in lines if "encrypted" in line] == [True]
+    page = admin_client.get("/backup/").content.decode()
+    assert page.count('<span class="bc-status">encrypted</span>') == 1
+
+
+def test_show_tells_who_can_open_and_no_secret(identity, said, settings):
+    [recipient] = settings.BACKUP_ENCRYPTION_RECIPIENTS
+    assert "its identity is not here" in said("show")
+    settings.BACKUP_ENCRYPTION_IDENTITY_FILE = identity
+    out = said("show")
+    assert f"{recipient}  (this server has its identity)" in out
+    assert "SECRET" not in out
+    facts = json.loads(said("--json", "show"))
+    assert (facts["recipients"], facts["opens"], facts["problem"]) == ([recipient], [recipient], "")
     settings.BACKUP_ENCRYPTION_RECIPIENTS = []
-    refused(capsys, 5, "check")
+    assert "nobody could open" in said("show")
 
 
-def test_rekey_gives_old_backups_to_new_recipients_and_leaves_archives_and_sidecars(
-    small_zoo, backups, restores, settings, tmp_path, capsys
+def test_check_names_what_can_not_be_opened(small_zoo, backups, identity, said, settings):
+    record = backups.create_backup()
+    error = refused("check")
+    assert (error.returncode, record.backup_name in str(error)) == (Locked.exit_code, True)
+    settings.BACKUP_ENCRYPTION_IDENTITY_FILE = identity
+    assert f"{record.backup_name}  can be opened" in said("check")
+    assert json.loads(said("--json", "check", record.backup_name)) == {"backups": {record.backup_name: ""}}
+
+
+def test_rekey_gives_keys_to_other_recipients_and_touches_nothing_else(
+    small_zoo, backups, restores, identity, said, settings, tmp_path
 ):
-    operator, successor = Operator(tmp_path), Operator(tmp_path, "successor")
-    encrypt_to(settings, operator)
-    before = small_zoo.rows()
-    first, second = backups.create_backup(), backups.create_backup(backup_type="INCREMENTAL")
-    others = {path: path.read_bytes() for path in small_zoo.vault.iterdir() if not path.name.endswith(".key.age")}
-    encrypt_to(settings, successor)
-    with successor.present():
-        refused(capsys, 5, "rekey", "--yes")
-    with operator.present():
-        assert "Nobody can answer here" in refused(capsys, 6, "rekey")
-        keys(capsys, "rekey", first.backup_name, "--yes")
-    with successor.present():
-        assert second.backup_name in refused(capsys, 5, "check")
-        assert first.backup_name in keys(capsys, "check", first.backup_name)
-    with operator.present():
-        refused(capsys, 5, "rekey", "--yes")  # one of them is the successor's by now; none is touched
-    with operator.joined(successor).present():
-        keys(capsys, "rekey", "--yes")
-    assert {path: path.read_bytes() for path in others} == others
-    assert len(small_zoo.files()) == len(others) + 2
-    assert {path.stat().st_mode & 0o777 for path in small_zoo.vault.iterdir()} == {0o600}
-    assert abbreviated(successor.recipient) in BackupLog.objects.first().message
+    record, other, rows = backups.create_backup(), backups.create_backup(), small_zoo.rows()
+    untouched = {path: path.read_bytes() for path in small_zoo.vault.iterdir() if not path.name.endswith(".key.age")}
+    successor = tmp_path / "successor.txt"
+    settings.BACKUP_ENCRYPTION_RECIPIENTS = [keyring.generate(successor)]
+    error = refused("rekey")
+    assert (error.returncode, "No key was changed" in str(error)) == (Locked.exit_code, True)
+
+    settings.BACKUP_ENCRYPTION_IDENTITY_FILE = identity
+    assert "1 backups can be opened" in said("rekey", record.backup_name)
+    settings.BACKUP_ENCRYPTION_IDENTITY_FILE = successor
+    assert {path: path.read_bytes() for path in untouched} == untouched
+    assert "can be opened" in said("check", record.backup_name)
+    assert refused("check", other.backup_name).returncode == Locked.exit_code
     small_zoo.spoil()
-    with successor.present():
-        restores.restore_from_backup(second, safety_backup=False)
-    assert small_zoo.rows() == before
+    restores.restore_from_backup(record)
+    assert small_zoo.rows() == rows
+
+
+def test_rekey_of_what_is_not_encrypted_is_refused(small_zoo, backups, identity, settings):
     settings.BACKUP_ENCRYPTION = False
     plain = backups.create_backup()
-    assert plain.backup_name in refused(capsys, 5, "rekey", plain.backup_name, "--yes")
+    assert refused("rekey").returncode == 5
+    settings.BACKUP_ENCRYPTION = True
+    assert "is not encrypted" in str(refused("rekey", plain.backup_name))
 
 
-def test_pages_and_lists_show_keys_and_hand_out_both_files(small_zoo, backups, settings, tmp_path, capsys):
-    operator = Operator(tmp_path)
-    encrypt_to(settings, operator)
+def test_pages_show_the_state_of_keys_and_hand_out_every_part(small_zoo, backups, identity, admin_client, settings):
     record = backups.create_backup()
-    client = browser(person(*ALL))
-    page = client.get(at("detail", record)).content.decode()
-    assert "without its key file nobody can read" in page
-    assert "?part=key" in page
-    archive, key = client.get(at("download", record)), client.get(at("download", record) + "?part=key")
-    for answer, suffix, kind in (
-        (archive, ".age.tar", "application/x-tar"),
-        (key, ".key.age", "application/octet-stream"),
-    ):
-        name = record.backup_name + suffix
-        assert b"".join(answer.streaming_content) == (small_zoo.vault / name).read_bytes()
-        assert answer["Content-Type"] == kind
-        assert f'filename="{name}"' in answer["Content-Disposition"]
-    shown = client.get(at("settings")).content.decode()
-    assert abbreviated(operator.recipient) in shown
-    assert "This server has no key to decrypt with" in shown
-    assert "This server has no key to decrypt with" in client.get(at("restore", record)).content.decode()
-    assert client.get(reverse("backup:browse_table", args=[record.pk, "zoo.animal"])).status_code == 409
-    with operator.present():
-        shown = client.get(at("settings")).content.decode()
-        assert "This server can decrypt" in shown
-        assert operator.file.read_text().splitlines()[-1] not in shown
-        assert "no key to decrypt with" not in client.get(at("restore", record)).content.decode()
-    call_command("list_backups")
-    assert "(encrypted)" in capsys.readouterr().out
+    page = admin_client.get(at("detail", record)).content.decode()
+    assert "the key file" in page
+    for part, suffix in (("", ".age.tar"), ("manifest", ".manifest.json"), ("key", ".key.age")):
+        answer = admin_client.get(at("download", record), {"part": part} if part else {})
+        path = archive_path(record).with_name(record.backup_name + suffix)
+        assert b"".join(answer.streaming_content) == path.read_bytes()
+        assert path.name in answer["Content-Disposition"]
+    assert admin_client.get(at("download", record), {"part": "../x"}).status_code == 404
+    page = admin_client.get("/backup/settings/").content.decode()
+    assert "it makes encrypted backups and can&#x27;t read them" in page
+    settings.BACKUP_ENCRYPTION_IDENTITY_FILE = identity
+    page = admin_client.get("/backup/settings/").content.decode()
+    assert "This server can open encrypted backups." in page
+    assert "SECRET-KEY" not in page
+    assert "the key file" not in admin_client.get(at("detail", plain(backups, settings))).content.decode()
+
+
+def plain(backups, settings):
     settings.BACKUP_ENCRYPTION = False
-    assert client.get(at("download", backups.create_backup()) + "?part=key").status_code == 404
-    assert os.environ.get("BACKUP_ENCRYPTION_IDENTITY_FILE") is None
+    return backups.create_backup()

@@ -141,7 +141,7 @@ def test_tar_lists_and_extracts_it_as_recovery_txt_says(archive, tmp_path):
     assert listed == ["RECOVERY.txt", *expected, "manifest.json"]
 
     run("tar", "-xf", archive, "-C", tmp_path, "RECOVERY.txt")
-    commands = re.findall(r"^    (tar .+)$", (tmp_path / "RECOVERY.txt").read_text("utf-8"), re.MULTILINE)
+    commands = re.findall(r"^    (tar .+\.tar\.gz)$", (tmp_path / "RECOVERY.txt").read_text("utf-8"), re.MULTILINE)
     assert len(commands) == 2  # Chinese and English
     for number, command in enumerate(commands):
         folder = tmp_path / str(number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import shutil
@@ -14,9 +13,12 @@ import pytest
 from django.db import connection
 
 from backup_center.engine import manifest, restore, verify
+from backup_center.engine import sidecar as sidecars
 from backup_center.engine.compare import Selection
-from backup_center.engine.manifest import Sidecar
+from backup_center.engine.packing import Open
 from backup_center.engine.restore import RestoreRequest
+from backup_center.engine.sidecar import Sidecar
+from backup_center.engine.sources import Source
 from backup_center.engine.vault import LocalVault
 from backup_center.services.connecting import engine_connection
 from tests.golden.make import printed, run
@@ -32,7 +34,12 @@ def name_of(folder: Path) -> str:
 
 def sidecar_of(folder: Path) -> Sidecar:
     [path] = folder.glob("*.manifest.json")
-    return manifest.open_sidecar(path.read_bytes(), [KEY], path.name)
+    return sidecars.open_sidecar(path.read_bytes(), [KEY], path.name)
+
+
+def source_of(sidecar: Sidecar, folder: Path) -> Source:
+    archives = {sidecar.manifest.id: sidecar.manifest.archive_name}
+    return Source(LocalVault(folder), archives, lambda archive: Open(sidecar.manifest.codec))
 
 
 def rows_of(folder: Path) -> list[list[object]]:
@@ -52,9 +59,8 @@ def test_every_format_is_here():
 @pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
 def test_it_is_whole_to_us(folder):
     sidecar = sidecar_of(folder)
-    archives = {sidecar.manifest.id: sidecar.manifest.archive_name}
 
-    assert verify.examine(LocalVault(folder), sidecar, archives, deep=True) == []
+    assert verify.examine(sidecar, source_of(sidecar, folder), deep=True) == []
     assert [(table.label, table.rows) for table in sidecar.manifest.tables] == list(
         zip(LABELS, (2, ROWS, 0), strict=True)
     )
@@ -74,7 +80,6 @@ def test_it_is_a_plain_tar_to_others(folder):
         ]
 
     assert (names[0], names[-1]) == ("RECOVERY.txt", "manifest.json")
-    assert hashlib.sha256(embedded).hexdigest() == sidecar.manifest_sha256
     assert manifest.load(embedded) == sidecar.manifest
     assert sum(rows) == ROWS
 
@@ -85,16 +90,15 @@ def test_it_restores_into_the_tables_that_it_is_of(golden_tables, tmp_path, spoi
     folder = next(folder for folder in FOLDERS if folder.name == connection.vendor)
     if spoiled:
         run(*FILL[connection.vendor], "UPDATE golden_animal SET name = '?'", "DELETE FROM golden_animal WHERE id = 3")
-    vault = LocalVault(Path(shutil.copytree(folder, tmp_path / "vault")))
     sidecar = sidecar_of(folder)
     request = RestoreRequest(
         sidecar=sidecar,
         selection=Selection(manifest=sidecar.manifest, labels=LABELS, known=SPECS),
-        archives={sidecar.manifest.id: sidecar.manifest.archive_name},
+        source=source_of(sidecar, Path(shutil.copytree(folder, tmp_path / "vault"))),
     )
 
     with engine_connection("default") as session:
-        restore.apply(request, session, vault, lambda phase, done, total: None)
+        restore.apply(request, session, lambda phase, done, total: None)
 
     assert live_rows() == rows_of(folder)
     run("INSERT INTO golden_keeper (name) VALUES ('next')")

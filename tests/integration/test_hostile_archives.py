@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from backup_center.engine.errors import BackupCenterError, Damaged, NotFound, Refused
-from backup_center.engine.manifest import SIDECAR_LIMIT
+from backup_center.engine.sidecar import SIDECAR_LIMIT
 from tests.integration.forging import archive_path, forge, sidecar_path
 from tests.integration.killing import Child
 

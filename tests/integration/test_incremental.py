@@ -13,7 +13,7 @@ from django.utils import timezone
 from backup_center.engine.errors import BackupCenterError, Refused
 from backup_center.models import BackupLog, BackupRecord, Installation
 from backup_center.services import catalogue, cleanup
-from tests.integration.forging import flip
+from tests.integration.forging import flip, forge
 from tests.integration.histories import HISTORIES, KEYS, rows, some_history, some_rows
 from tests.zoo.models import Animal, Keeper, Seat
 
@@ -164,8 +164,12 @@ def test_a_parent_of_fewer_types_or_another_database_is_none(small_zoo, backups,
             ),
             "another project",
         ),
+        (
+            lambda record, vault, settings: forge(record, lambda manifest: manifest["database"].update(alias="other")),
+            "another database",
+        ),
     ],
-    ids=["gone", "cut", "unsigned", "damaged", "other codec", "old", "unknown archives", "foreign"],
+    ids=["gone", "cut", "unsigned", "damaged", "other codec", "old", "unknown archives", "foreign", "other database"],
 )
 def test_a_parent_that_cannot_lend_is_passed_over_by_name(
     small_zoo, backups, restores, incremental, settings, spoil, reason

@@ -7,7 +7,9 @@ import re
 import pytest
 from django.db import connection
 
+from backup_center.engine.encryption import KEY_SUFFIX
 from backup_center.models import BackupLog, BackupRecord
+from backup_center.services import keyring
 from tests.integration.killing import choose, kill_at, let_the_lease_expire, steps_of
 from tests.zoo.models import Animal
 
@@ -38,6 +40,11 @@ def killed_at(small_zoo, backups, restores):
     assert small_zoo.rows() == before
 
 
+def files_of(record: BackupRecord) -> list[str]:
+    key = [record.backup_name + KEY_SUFFIX] if record.is_encrypted else []
+    return [record.file_path, record.backup_name + SIDECAR, *key]
+
+
 def look_at_what_is_left(small_zoo, backups, when) -> None:
     """The next backup works, and settles the killed one: kept if its sidecar is there, else gone but for its record."""
     files = small_zoo.files()
@@ -51,9 +58,9 @@ def look_at_what_is_left(small_zoo, backups, when) -> None:
         assert record.status == (Status.SUCCESS if complete else Status.FAILED), when
         assert complete or "interrupted" in record.error_message, when
     good = BackupRecord.objects.filter(status=Status.SUCCESS)
-    assert small_zoo.files() == {name for r in good for name in (r.file_path, r.backup_name + SIDECAR)}, when
+    assert small_zoo.files() == {name for record in good for name in files_of(record)}, when
     for record in good:
-        assert backups.verify_backup(record, deep=True) == [], when
+        assert backups.verify_backup(record, deep=not record.is_encrypted) == [], when
     for record in BackupRecord.objects.all():
         assert record.logs.filter(operation=BackupLog.Operation.BACKUP).count() == 1, when
 
@@ -63,6 +70,15 @@ def test_killed_at_every_step_that_touches_a_file(killed_at):
 
     assert len(killed) >= 20
     assert {"write", "half a write", "fsync", "rename ….tar.gz.partial", "rename ….manifest.json.partial"} <= {*killed}
+
+
+def test_encrypted_ones_killed_where_files_get_their_names(killed_at, settings, tmp_path):
+    """Archive, key, kept manifest, sidecar: a server without a key settles what is left all the same."""
+    settings.BACKUP_ENCRYPTION = True
+    settings.BACKUP_ENCRYPTION_RECIPIENTS = [keyring.generate(tmp_path / "identity.txt")]
+    killed = killed_at(lambda steps: [step for step in steps if step.startswith("rename")][-5:])
+
+    assert {"rename ….age.tar.partial", "rename ….key.age.partial", "rename ….manifest.json.partial #2"} <= {*killed}
 
 
 def test_killed_at_statements(killed_at):

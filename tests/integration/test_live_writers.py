@@ -242,6 +242,6 @@ def _wait_for_a_lock() -> None:
 
 def _rows(record, label):
     sidecar = catalogue.open_sidecar(record, catalogue.get_vault())
-    source = catalogue.source(sidecar, catalogue.get_vault())
+    source = catalogue.source(sidecar.manifest, catalogue.get_vault())
     table = sidecar.manifest.table(label)
     return [row for chunk in table.chunks for row in orjson.loads(source.body(chunk, label))]

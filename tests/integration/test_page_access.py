@@ -29,6 +29,8 @@ PAGES = [
     ("verify", True, "post", "verify"),
     ("pin", True, "post", "change"),
     ("selected", False, "post", "view"),
+    ("import", False, "get", "import"),
+    ("import", False, "post", "import"),
     ("progress", False, "get", "view"),
     ("log", False, "get", "view"),
     ("log_entry", True, "get", "view"),

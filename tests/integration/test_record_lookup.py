@@ -67,7 +67,7 @@ class Look:
         vault = catalogue.get_vault()
         sidecar = catalogue.open_sidecar(record, vault)
         self.manifest = sidecar.manifest
-        self.source = catalogue.source(sidecar, vault)
+        self.source = catalogue.source(sidecar.manifest, vault)
         self.table = self.manifest.table("zoo.legacy")
         self.engine = engine
         self.live = next(iter(engine.describe([spec])[0]), None)
@@ -187,7 +187,7 @@ def test_a_borrowed_chunk_is_read_once(small_zoo, backups, reads):
         seeker = Seeker(engine.stored_key(live, [key]), live, engine)
         for record in records:
             sidecar = catalogue.open_sidecar(record, vault)
-            source = catalogue.source(sidecar, vault)
+            source = catalogue.source(sidecar.manifest, vault)
             [row] = seeker.rows(sidecar.manifest.table("zoo.animal"), sidecar.manifest, source)
             assert "before" in row
     assert len(reads) == 1

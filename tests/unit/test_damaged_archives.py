@@ -9,21 +9,27 @@ from typing import NamedTuple
 import orjson
 import pytest
 
-from backup_center.engine import chunks, manifest, verify
+from backup_center.engine import chunks, sidecar, verify
 from backup_center.engine.chunks import Chunks
-from backup_center.engine.errors import Damaged
+from backup_center.engine.encryption import Identities
+from backup_center.engine.errors import Damaged, Locked
 from backup_center.engine.sources import Source
 from tests import archives
-from tests.archives import KEY, Archive
+from tests.archives import IDENTITY, KEY, Archive
 
 FLIPS = 10_000
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory) -> Archive:
-    archive = archives.make(tmp_path_factory.mktemp("small"), rows=5)
-    assert archive.path.stat().st_size < 10_000
+@pytest.fixture(scope="module", params=["open", "sealed"])
+def small(request, tmp_path_factory) -> Archive:
+    archive = archives.make(tmp_path_factory.mktemp("small"), rows=5, sealed=request.param == "sealed")
+    assert archive.path.stat().st_size < 15_000
     return archive
+
+
+@pytest.fixture(scope="module")
+def small_sealed(tmp_path_factory) -> Archive:
+    return archives.make(tmp_path_factory.mktemp("small-sealed"), rows=5, sealed=True)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +71,8 @@ def named(findings: list[verify.Finding]) -> list[tuple[str, int | None]]:
 
 
 def test_every_byte_of_an_archive(small, flipped):
-    for position in range(small.sidecar.size):
+    """Of a sealed one, which is checked in the same way, every fifth."""
+    for position in range(0, small.sidecar.size, 5 if small.sidecar.manifest.keys else 1):
         flipped(small, position)
         found = small.examine()
         assert found, position
@@ -77,10 +84,25 @@ def test_every_byte_of_a_sidecar(small):
     for position in range(len(data)):
         data[position] ^= 0xFF
         with pytest.raises(Damaged):
-            manifest.open_sidecar(bytes(data), [KEY], "sidecar")
+            sidecar.open_sidecar(bytes(data), [KEY], "sidecar")
         data[position] ^= 0xFF
 
-    assert manifest.open_sidecar(bytes(data), [KEY], "sidecar") == small.sidecar
+    assert sidecar.open_sidecar(bytes(data), [KEY], "sidecar", small.unlock) == small.sidecar
+
+
+def test_every_byte_of_a_key_file(small_sealed):
+    """It is not signed, as other recipients may be given it; but nothing else opens with what was changed."""
+    data = bytearray(small_sealed.key_path.read_bytes())
+    [public] = small_sealed.sidecar.manifest.keys.values()
+    opener = Identities(secrets=(IDENTITY,))
+    for position in range(len(data)):
+        data[position] ^= 0xFF
+        with pytest.raises((Damaged, Locked), match="key file"):
+            opener.unwrap(bytes(data), public, "key file")
+        data[position] ^= 0xFF
+        with pytest.raises((Damaged, Locked), match="key file"):
+            opener.unwrap(bytes(data[:position]), public, "key file")
+    assert opener.unwrap(bytes(data), public, "key file").public == public
 
 
 def test_every_bit_of_a_sidecars_beginning_and_end(small):
@@ -89,7 +111,7 @@ def test_every_bit_of_a_sidecars_beginning_and_end(small):
         for bit in range(8):
             data[position] ^= 1 << bit
             with pytest.raises(Damaged):
-                manifest.open_sidecar(bytes(data), [KEY], "sidecar")
+                sidecar.open_sidecar(bytes(data), [KEY], "sidecar")
             data[position] ^= 1 << bit
 
 
@@ -108,7 +130,7 @@ def test_ten_thousand_random_bits(large):
     data = bytearray(large.path.read_bytes())
     by_name = {(table.label, n): c for table in large.sidecar.manifest.tables for n, c in enumerate(table.chunks)}
     rng = random.Random(5)
-    source = Source(InMemory(data), {large.sidecar.manifest.id: ""}, large.sidecar.manifest.codec)
+    source = Source(InMemory(data), {large.sidecar.manifest.id: ""}, large.source.packing)
     hits = 0
     for _ in range(FLIPS):
         position, mask = rng.randrange(len(data)), 1 << rng.randrange(8)
@@ -140,6 +162,7 @@ def test_damage_after_the_check_is_noticed_while_the_rows_are_loaded(large, flip
     """The file is read twice: as a whole, then chunk by chunk. What happens in between must not reach the tables."""
     label, index, start, end = large.chunks()[-1]
     check = verify.require_whole
+    large.spoil()
 
     def damaged_meanwhile(*arguments):
         check(*arguments)

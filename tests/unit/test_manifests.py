@@ -10,11 +10,13 @@ from contextlib import contextmanager
 import orjson
 import pytest
 
-from backup_center.engine import manifest
+from backup_center.engine import manifest, sidecar
 from backup_center.engine.archive import ArchiveWriter
 from backup_center.engine.chunks import Chunk, Chunks, line_of
 from backup_center.engine.errors import Damaged
 from backup_center.engine.manifest import Manifest, Table
+from backup_center.engine.packing import Open
+from backup_center.engine.sidecar import Sidecar
 
 KEY = b"key"
 CHUNKS = 5000
@@ -92,8 +94,9 @@ def test_what_is_written_is_read():
     body = manifest.dump(record)
     assert manifest.load(b"".join(body)) == record
     assert orjson.loads(b"".join(body))["tables"][0]["chunks"][1]["offset"] == 25_000
-    sidecar = manifest.open_sidecar(b"".join(manifest.sign(body, 5, "0", ("i",), KEY)), [KEY], "n")
-    assert (sidecar.manifest, sidecar.manifest_sha256) == (record, manifest.sha256_of(body))
+    signed = b"".join(sidecar.sign(body, 5, "0", ("i",), KEY))
+    assert sidecar.open_sidecar(signed, [KEY], "n") == Sidecar(size=5, sha256="0", manifest=record)
+    assert orjson.loads(signed.splitlines()[0])["manifest_sha256"] == manifest.sha256_of(body)
 
 
 def test_no_tables_are_a_manifest_too():
@@ -104,15 +107,15 @@ def test_writing_copies_no_chunk():
     with at_most(600):
         record = manifest_of(table_of(CHUNKS))
         body = manifest.dump(record)
-        ArchiveWriter(Nowhere(), "gzip", 0).finish(body)  # type: ignore[arg-type]
-        for _piece in manifest.sign(body, 5, "0", ("i",), KEY):
+        ArchiveWriter(Nowhere(), Open("gzip"), 0).finish(body)  # type: ignore[arg-type]
+        for _piece in sidecar.sign(body, 5, "0", ("i",), KEY):
             pass
 
 
 def test_reading_holds_text_and_lines_not_objects():
-    sidecar = b"".join(manifest.sign(manifest.dump(manifest_of(table_of(CHUNKS))), 5, "0", ("i",), KEY))
+    signed = b"".join(sidecar.sign(manifest.dump(manifest_of(table_of(CHUNKS))), 5, "0", ("i",), KEY))
     with at_most(1400):  # as text of the widest script
-        manifest.open_sidecar(sidecar, [KEY], "n")
+        sidecar.open_sidecar(signed, [KEY], "n")
 
 
 @pytest.mark.parametrize("content", [b"NaN", b"[" * 100_000, b'{"format": 1}', b'"\xff"', b'{"tables": [Infinity]}'])

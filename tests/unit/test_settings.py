@@ -76,3 +76,21 @@ def test_signing_keys_follow_the_secret_key_and_never_show_it(settings):
     assert rotated.signing_keys[0] not in get_settings().signing_keys
     assert repr(rotated.signing_keys[0]) not in repr(rotated)
     assert b"new" not in b"".join(rotated.signing_keys)
+
+
+def test_own_signing_keys_sign_and_secret_keys_still_verify(settings):
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new", ["old"]
+    by_secret_keys = get_settings().signing_keys
+    settings.BACKUP_SIGNING_KEYS = ["first " * 8, "second " * 8]
+
+    assert get_settings().signing_keys[2:] == by_secret_keys
+    assert "first" not in repr(get_settings())
+
+
+@pytest.mark.parametrize("wrong", ["one long text", {"a set"}, [""], [b"bytes"]])
+def test_signing_keys_that_could_be_misread_are_refused_without_being_shown(settings, wrong):
+    settings.BACKUP_SIGNING_KEYS = wrong
+
+    with pytest.raises(ImproperlyConfigured, match="must be a list of secrets") as caught:
+        get_settings()
+    assert "one long" not in str(caught.value)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backup_center.engine import manifest
+from backup_center.engine import sidecar
 from backup_center.engine.errors import Damaged, Incomplete, NotFound
 from backup_center.engine.vault import LocalVault
 from tests import archives
@@ -37,10 +37,10 @@ def test_truncated_at_every_byte(tmp_path):
             archives.refused(archive, Damaged)
 
 
-@pytest.mark.parametrize("codec", ["gzip", "none"])
-def test_truncated_at_every_entry_boundary(tmp_path, codec):
+@pytest.mark.parametrize(("codec", "sealed"), [("gzip", False), ("none", False), ("gzip", True)])
+def test_truncated_at_every_entry_boundary(tmp_path, codec, sealed):
     """Here ``tar`` and ``gzip`` see nothing wrong: each entry is a member of its own."""
-    archive = archives.make(tmp_path, rows=3_000, codec=codec)
+    archive = archives.make(tmp_path, rows=3_000, codec=codec, sealed=sealed)
     archive.spoil()
     ends = [end for *_, end in archive.chunks()]
     assert len(ends) > 10
@@ -55,7 +55,7 @@ def test_a_sidecar_truncated_at_every_byte(tmp_path):
     data = archive.sidecar_path.read_bytes()
     for size in range(len(data)):
         with pytest.raises(Incomplete, match="incomplete"):
-            manifest.open_sidecar(data[:size], [KEY], "sidecar")
+            sidecar.open_sidecar(data[:size], [KEY], "sidecar")
 
 
 def test_bytes_too_many_are_noticed_too(tmp_path):

@@ -13,18 +13,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from django.utils.translation import gettext as _
-
-from . import chunks, covers, manifest
-from .archive import RECOVERY_ENTRY, ArchiveWriter
+from . import chunks, manifest, packing, sidecar
+from .archive import ArchiveWriter
 from .chunks import Chunk, Chunks, line_of
-from .codecs import CODECS
 from .dialects.base import Connection, LiveTable, RawChunk, TableSpec
 from .encryption import KEY_SUFFIX, ArchiveKey, Recipients
-from .errors import Refused
 from .incremental import lendable, scan
-from .manifest import SIDECAR_SUFFIX, Manifest, Sidecar, Table
-from .recovery import recovery_text
+from .manifest import Manifest, Table
+from .recovery import RECOVERY_TEXT
+from .sidecar import SIDECAR_SUFFIX, Sidecar
 from .threads import partner
 from .vault import Vault
 
@@ -38,7 +35,8 @@ class BackupRequest:
     """What to back up and what to call it. ``facts`` is asked inside the snapshot for what else to remember.
 
     ``parent``: chunks that still hold are borrowed from the archives that have them. The archives must be there.
-    ``recipients``: who will be able to decrypt, if the codec encrypts.
+    ``recipients``: the archive is encrypted, and its key given to them; ``kept`` then takes the manifest, signed and in
+    clear, so that the next backup can borrow without any key.
     """
 
     project: str
@@ -56,6 +54,7 @@ class BackupRequest:
     facts: Callable[[Connection], Mapping[str, Any]] = field(default=lambda connection: {})
     parent: Manifest | None = None
     recipients: Recipients | None = None
+    kept: Vault | None = None
 
 
 def take(request: BackupRequest, connection: Connection, vault: Vault, progress: Progress) -> Sidecar:
@@ -69,10 +68,11 @@ def write(request: BackupRequest, connection: Connection, vault: Vault, progress
     started = datetime.now(UTC)
     tables, missing = connection.describe(request.specs)
     facts = request.facts(connection)
-    codec, key = CODECS[request.codec], _key(request)
-    with vault.create(request.name + codec.suffix) as stream:
-        archive = ArchiveWriter(stream, request.codec, int(started.timestamp()), key)
-        archive.readable(RECOVERY_ENTRY, recovery_text(request.codec).encode())
+    key = ArchiveKey.generate() if request.recipients else None
+    stored_as = packing.Sealed(request.codec, key) if key else packing.Open(request.codec)
+    with vault.create(request.name + packing.suffix(request.codec, sealed=key is not None)) as stream:
+        archive = ArchiveWriter(stream, stored_as, int(started.timestamp()))
+        archive.begin(RECOVERY_TEXT)
         written, lenders = _write_tables(request, connection, tables, archive, progress)
         record = Manifest(
             format=manifest.FORMAT,
@@ -92,26 +92,37 @@ def write(request: BackupRequest, connection: Connection, vault: Vault, progress
             tables=written,
             not_covered={**request.not_covered, **missing},
             facts=facts,
+            keys=_keys(request, key, lenders),
         )
         body = manifest.dump(record)
-        if key is not None:
-            body = [covers.seal(body, request.codec, key)]
         sha256 = archive.finish(body)
+    _commit(request, vault, Sidecar(size=archive.size, sha256=sha256, manifest=record), body, key)
+    return Sidecar(size=archive.size, sha256=sha256, manifest=record)
+
+
+def _keys(request: BackupRequest, key: ArchiveKey | None, lenders: set[str]) -> dict[str, str]:
+    """The public keys of this archive and of those that lend to it."""
+    if key is None:
+        return {}
+    borrowed = request.parent.keys if request.parent else {}
+    return {request.id: key.public, **{lender: borrowed[lender] for lender in sorted(lenders - {request.id})}}
+
+
+def _commit(request: BackupRequest, vault: Vault, made: Sidecar, body: Sequence[bytes], key: ArchiveKey | None) -> None:
+    """What stands beside the archive; the sidecar at last."""
+    record, name = made.manifest, request.name + SIDECAR_SUFFIX
+    plain = sidecar.sign(body, made.size, made.sha256, record.needs, request.key)
     if key is None or request.recipients is None:
-        sidecar = manifest.sign(body, archive.size, sha256, record.needs, request.key)
+        signed = plain
     else:
         with vault.create(request.name + KEY_SUFFIX) as stream:
-            stream.write(key.locked(request.recipients))
-        sidecar = covers.sign(record, body[0], archive.size, sha256, key, request.key)
-    with vault.create(request.name + SIDECAR_SUFFIX) as stream:
-        stream.writelines(sidecar)
-    return Sidecar(size=archive.size, sha256=sha256, manifest_sha256=manifest.sha256_of(body), manifest=record)
-
-
-def _key(request: BackupRequest) -> ArchiveKey | None:
-    if CODECS[request.codec].encrypted != (request.recipients is not None):
-        raise Refused(_("A backup is encrypted to somebody, or it is plain."))  # no caller may mix that up
-    return ArchiveKey.generate() if request.recipients else None
+            stream.write(request.recipients.wrap(key))
+        if request.kept is not None:
+            with request.kept.create(name) as stream:
+                stream.writelines(plain)
+        signed = sidecar.sign_sealed(record, body, made.size, made.sha256, key, request.key)
+    with vault.create(name) as stream:
+        stream.writelines(signed)
 
 
 def _write_tables(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -11,6 +11,9 @@ import orjson
 
 from .archive import ArchiveWriter
 from .dialects.base import RawChunk
+
+# (archive id, offset, length) → bytes
+Source = Callable[[str, int, int], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,16 +29,6 @@ class Chunk:
     size: int
     sha256: str
     digest: str | None
-    archive: str
-    offset: int
-    length: int
-    stored_sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredChunk:
-    """What is known of a chunk without a key."""
-
     archive: str
     offset: int
     length: int
@@ -77,7 +70,7 @@ def entry_name(label: str, index: int) -> str:
 
 def store(raw: RawChunk, name: str, archive: ArchiveWriter, archive_id: str) -> Chunk:
     """Pack a chunk and append it to the archive."""
-    place = archive.put(name, raw.body)
+    stored = archive.packing.entry(name, raw.body, archive.time)
     return Chunk(
         upto=raw.last,
         rows=raw.rows,
@@ -85,7 +78,7 @@ def store(raw: RawChunk, name: str, archive: ArchiveWriter, archive_id: str) -> 
         sha256=hashlib.sha256(raw.body).hexdigest(),
         digest=None if raw.digest is None else str(raw.digest),
         archive=archive_id,
-        offset=place.offset,
-        length=place.length,
-        stored_sha256=place.sha256,
+        offset=archive.append(stored),
+        length=len(stored),
+        stored_sha256=hashlib.sha256(stored).hexdigest(),
     )

@@ -1,12 +1,9 @@
-"""How an archive entry's bytes are stored: as one gzip member, or as they are; in an encrypted archive, what is
-encrypted is one gzip member, or as it was.
-"""
+"""How an archive entry's bytes are stored: as one gzip member, or as they are."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import Protocol
 
 from django.utils.translation import gettext as _
 from isal import isal_zlib
@@ -18,30 +15,27 @@ LEVEL = 3
 GZIP = 16 + 15
 
 
-@dataclass(frozen=True, slots=True)
-class Codec(ABC):
-    """``ending``: what the name of an encrypted entry ends in; empty where nothing is encrypted."""
+class Codec(Protocol):
+    """``suffix`` ends the name of an archive that is packed so, ``ending`` that of a file alone."""
 
     suffix: str
-    ending: str = ""
+    ending: str
+    is_gzip: bool
 
-    @property
-    def encrypted(self) -> bool:
-        return bool(self.ending)
-
-    @abstractmethod
     def pack(self, data: bytes) -> bytes: ...
 
-    @abstractmethod
     def pack_pieces(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """The same for what shall not be in memory whole."""
+        ...
 
-    @abstractmethod
     def unpack(self, data: bytes, limit: int) -> bytes:
         """The bytes that were packed. Raises ``Damaged`` if they would be more than ``limit``."""
+        ...
 
 
-class Gzip(Codec):
+class Gzip:
+    suffix, ending, is_gzip = ".tar.gz", ".gz", True
+
     def pack(self, data: bytes) -> bytes:
         return bytes(isal_zlib.compress(data, LEVEL, GZIP))
 
@@ -62,7 +56,9 @@ class Gzip(Codec):
         return plain
 
 
-class Plain(Codec):
+class Plain:
+    suffix, ending, is_gzip = ".tar", "", False
+
     def pack(self, data: bytes) -> bytes:
         return data
 
@@ -75,9 +71,4 @@ class Plain(Codec):
         return data
 
 
-CODECS: dict[str, Codec] = {
-    "gzip": Gzip(".tar.gz"),
-    "none": Plain(".tar"),
-    "gzip+age": Gzip(".age.tar", ".gz.age"),
-    "none+age": Plain(".age.tar", ".age"),
-}
+CODECS: dict[str, Codec] = {"gzip": Gzip(), "none": Plain()}

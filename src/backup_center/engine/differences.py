@@ -162,7 +162,7 @@ class Differences:
     def _fields(self, old: Row | None, new: Row | None) -> Iterator[FieldChange]:
         for index, name in enumerate(self._names):
             was, becomes = (None if row is None else row[index] for row in (old, new))
-            if old is None or new is None or not _same(was, becomes):
+            if old is None or new is None or not _same([was], [becomes]):
                 yield FieldChange(name=name, old=was, new=becomes)
 
 
@@ -189,6 +189,8 @@ def _take(rows: list[Row], row: Row) -> bool:
     return False
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Python calls 1 and 1.0 equal, JSON doesn't."""
-    return bool(one == other) and orjson.dumps(one) == orjson.dumps(other)
+def _same(one: Row, other: Row) -> bool:
+    """Python calls 1 and 1.0 equal, and 0.0 and -0.0; JSON doesn't."""
+    if one != other:
+        return False
+    return (float not in map(type, one) and float not in map(type, other)) or orjson.dumps(one) == orjson.dumps(other)

@@ -15,8 +15,7 @@
      ├─ Refused (5)                doing it would not be safe or not be exact
      │   ├─ UnknownFormat (5)      an archive of a format that this version can't read
      │   ├─ Unsupported (5)        an engine or a feature that is not there
-     │   ├─ NoKey (5)              what is encrypted can't be read here: no secret key is set
-     │   ├─ WrongKey (5)           … or not the one that it was encrypted to
+     │   ├─ Locked (5)             encrypted, and the key is not here
      │   ├─ NotExact (5)           a value that can't be carried exactly
      │   ├─ SchemaDiffers (5)      the tables are not those of the backup
      │   └─ ReferencesInTheWay (5) rows would point to nothing
@@ -98,12 +97,8 @@ class Unsupported(Refused):
     """An engine or a feature that is not there."""
 
 
-class NoKey(Refused):
-    """What is encrypted can't be read here: no secret key is set."""
-
-
-class WrongKey(Refused):
-    """A secret key is set, and it is not one to which this was encrypted."""
+class Locked(Refused):
+    """Encrypted, and what is here doesn't open it."""
 
 
 class NotExact(Refused):

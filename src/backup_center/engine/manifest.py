@@ -1,11 +1,10 @@
-"""The manifest: every table, every chunk, and where its bytes lie. The sidecar: the manifest, signed."""
+"""The manifest: every table, every chunk, and where its bytes lie."""
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import count
 from typing import Any
@@ -16,18 +15,18 @@ from django.utils.translation import gettext as _
 from .chunks import Chunk, Chunks, line_of
 from .codecs import CODECS
 from .dialects.base import Column
-from .errors import BadSignature, Damaged, Incomplete, UnknownFormat
+from .errors import Damaged, UnknownFormat
+from .packing import suffix
 
 FORMAT = 1
-SIDECAR_SUFFIX = ".manifest.json"
 MOST_PACKED = 1032  # no deflated byte stands for more; what claims to is made to fill the memory
-SIDECAR_LIMIT = 512 * 1024 * 1024
-Unseal = Callable[[Mapping[str, Any]], bytes]
 CHUNK_MEMBERS = {item.name for item in fields(Chunk)}
 LINE_BEGINS, LAST_MEMBER = b'{"upto":', b'"stored_sha256":'
 MARK, MARKED = b'{"":0}', {"": 0}  # what stands for a line that was cut out
+# Without a signature anybody may have made it up: JSON can take twenty times its size. These are 100 million rows.
+STRANGERS_LIMIT, STRANGERS_PARTS = 64 * 1024 * 1024, 1_000_000
+STRANGERS_LINE, STRANGERS_CHUNK = 64 * 1024, 16 * 1024 * 1024
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
-SIGNATURE_LENGTH = 64 + 1  # hexadecimal digits and a newline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +53,7 @@ class Manifest:
     """Everything that a restore needs to know; ``docs/format.md`` describes each member.
 
     ``facts`` is what the host wants remembered of that moment (migrations applied, content types, permissions …).
+    ``keys``: of an encrypted backup, the public key of every archive that it needs, by its id; else empty.
     """
 
     format: int
@@ -73,6 +73,7 @@ class Manifest:
     tables: tuple[Table, ...]
     not_covered: Mapping[str, str]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -80,23 +81,13 @@ class Manifest:
 
     @property
     def archive_name(self) -> str:
-        return self.name + CODECS[self.codec].suffix
+        return self.name + suffix(self.codec, sealed=bool(self.keys))
 
     def table(self, label: str) -> Table | None:
         return next((table for table in self.tables if table.label == label), None)
 
     def of_types(self, names: Sequence[str] | None) -> list[Table]:
         return [table for table in self.tables if names is None or table.data_type in names]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sidecar:
-    """A committed backup: its archive's size and SHA-256, and its manifest."""
-
-    size: int
-    sha256: str
-    manifest_sha256: str
-    manifest: Manifest
 
 
 def dump(manifest: Manifest) -> list[bytes]:
@@ -116,10 +107,15 @@ def _up_to_the_items(name: str, owner: Manifest | Table) -> bytes:
     return orjson.dumps(others)[:-1] + f',"{name}":['.encode()
 
 
-def load(data: bytes) -> Manifest:
-    """Raises ``UnknownFormat`` for a format that is not ours, ``Damaged`` for anything that is no manifest."""
+def load(data: bytes, *, strangers: bool = False) -> Manifest:
+    """Raises ``UnknownFormat`` for a format that is not ours, ``Damaged`` for anything that is no manifest.
+
+    ``strangers``: anybody may have written it.
+    """
     try:
-        return _manifest(_parsed(memoryview(data)))
+        if not strangers:
+            return from_parsed(parsed(memoryview(data)))
+        return modest(from_parsed(parsed_of_strangers(memoryview(data))))
     except UNREADABLE as error:
         raise Damaged(_("The manifest is not readable: %(error)s.") % {"error": error}) from error
 
@@ -131,58 +127,7 @@ def sha256_of(pieces: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def sign(manifest: Sequence[bytes], size: int, sha256: str, needs: Sequence[str], key: bytes) -> Iterator[bytes]:
-    """The sidecar, in pieces: line 1 the facts and the manifest, line 2 the HMAC-SHA-256 of line 1."""
-    archive = {"size": size, "sha256": sha256}
-    facts = orjson.dumps({"archive": archive, "needs": list(needs), "manifest_sha256": sha256_of(manifest)})
-    return signed((facts[:-1] + b',"manifest":', *manifest, b"}"), key)
-
-
-def signed(body: Iterable[bytes], key: bytes) -> Iterator[bytes]:
-    mac = hmac.new(key, digestmod=hashlib.sha256)
-    for piece in body:
-        mac.update(piece)
-        yield piece
-    yield b"\n" + mac.hexdigest().encode() + b"\n"
-
-
-def open_sidecar(data: bytes, keys: Sequence[bytes], name: str, unseal: Unseal | None = None) -> Sidecar:
-    """Check the signature, then read. Raises ``BadSignature``, ``Damaged``, ``UnknownFormat``; all call it ``name``.
-
-    ``unseal`` is given the facts of an encrypted backup, and returns its manifest's JSON, or raises.
-    """
-    body = verified(data, keys, name)
-    try:
-        facts = _parsed(body)
-        archive = facts["archive"]
-        return Sidecar(
-            size=int(archive["size"]),
-            sha256=str(archive["sha256"]),
-            manifest_sha256=str(facts["manifest_sha256"]),
-            manifest=load(unseal(facts)) if unseal and "sealed" in facts else _manifest(facts["manifest"]),
-        )
-    except UNREADABLE as error:
-        raise Damaged(_("%(name)s is not readable: %(error)s.") % {"name": name, "error": error}) from error
-
-
-def verified(data: bytes, keys: Sequence[bytes], name: str) -> memoryview:
-    """Line 1 of a sidecar that is signed with one of these keys."""
-    end = data.find(b"\n")
-    body, signature = memoryview(data)[:end], data[end + 1 :]
-    if end < 0 or len(signature) != SIGNATURE_LENGTH:
-        raise Incomplete(_("%(name)s is incomplete: its signature is missing.") % {"name": name})
-    if not any(hmac.compare_digest(signature, _mac(key, body) + b"\n") for key in keys):
-        raise BadSignature(
-            _(
-                "%(name)s is damaged, or was not signed by this project. If SECRET_KEY was changed, add the old one to"
-                " SECRET_KEY_FALLBACKS."
-            )
-            % {"name": name}
-        )
-    return body
-
-
-def _parsed(body: memoryview) -> Any:
+def parsed(body: memoryview) -> Any:
     """JSON, with each chunk as its line from the start: as objects, all of them together would take the most memory of
     the whole restore.
 
@@ -196,10 +141,29 @@ def _parsed(body: memoryview) -> Any:
             return line_of(Chunk(**found))
         return lines[next(numbered)] if found == MARKED else found
 
-    parsed = json.loads(rest, object_hook=put_back, parse_constant=_refused)
+    found = json.loads(rest, object_hook=put_back, parse_constant=_refused)
     if next(numbered) != len(lines):
         raise ValueError(_("its chunks are not in their tables"))
-    return parsed
+    return found
+
+
+def parsed_of_strangers(body: memoryview) -> Any:
+    """The same for what nobody signed: what is made to fill the memory is not read. Raises ``ValueError``."""
+    if len(body) > STRANGERS_LIMIT:
+        raise ValueError(_("without a signature, it may have %(limit)d bytes") % {"limit": STRANGERS_LIMIT})
+    rest, lines = _cut_out(bytes(body))
+    if sum(map(rest.count, ",[{")) > STRANGERS_PARTS or any(len(line) > STRANGERS_LINE for line in lines):
+        raise ValueError(_("it has too many parts"))
+    return parsed(body)
+
+
+def modest(manifest: Manifest) -> Manifest:
+    """No chunk is so large that reading its rows could fill the memory. Raises ``ValueError``."""
+    for table in manifest.tables:
+        if any(chunk.size > STRANGERS_CHUNK or chunk.length > 2 * STRANGERS_CHUNK for chunk in table.chunks):
+            facts = {"table": table.label, "limit": STRANGERS_CHUNK}
+            raise ValueError(_("without a signature, a chunk of %(table)s may have %(limit)d bytes") % facts)
+    return manifest
 
 
 def _cut_out(body: bytes) -> tuple[str, list[bytes]]:
@@ -223,18 +187,15 @@ def _refused(constant: str) -> None:
     raise ValueError(constant)
 
 
-def _mac(key: bytes, body: memoryview) -> bytes:
-    return hmac.new(key, body, hashlib.sha256).hexdigest().encode()
+def from_parsed(data: Mapping[str, Any]) -> Manifest:
+    require_known(data)
+    known = {item.name: data[item.name] for item in fields(Manifest) if item.name != "keys"}
+    known |= {"needs": tuple(data["needs"]), "tables": tuple(map(_table, data["tables"])), "keys": data.get("keys", {})}
+    return Manifest(**known)
 
 
-def _manifest(data: Mapping[str, Any]) -> Manifest:
-    refuse_unknown(data)
-    known = {item.name: data[item.name] for item in fields(Manifest)}
-    return Manifest(**{**known, "needs": tuple(data["needs"]), "tables": tuple(map(_table, data["tables"]))})
-
-
-def refuse_unknown(data: Mapping[str, Any]) -> None:
-    """Raises ``UnknownFormat`` for what a later version wrote."""
+def require_known(data: Mapping[str, Any]) -> None:
+    """Raises ``UnknownFormat`` for what only another version can read."""
     if data["format"] != FORMAT:
         raise UnknownFormat(
             _("This backup is of format %(theirs)s; this version reads format %(ours)s. Upgrade django-backup-center.")

@@ -24,16 +24,18 @@ def differing(table: Table, live: LiveTable, connection: Connection, *, hashed: 
 
     ``hashed``: by the database's digests, where they mean the same as they did; else every row is read, and compared.
     """
-    if hashed:
-        found = connection.range_digests(live, borders(table))
-        theirs = [(chunk.rows, int(chunk.digest or 0)) for chunk in table.chunks]
-        return [number for number, expected in enumerate(theirs) if found.get(number, (0, 0)) != expected]
-    return differing_among(range(len(table.chunks)), table, live, connection)
+    return differing_among(range(len(table.chunks)), table, live, connection, hashed=hashed)
 
 
-def differing_among(numbers: Collection[int], table: Table, live: LiveTable, connection: Connection) -> list[int]:
-    """As ``differing`` by reading, of these ranges only."""
+def differing_among(
+    numbers: Collection[int], table: Table, live: LiveTable, connection: Connection, *, hashed: bool = False
+) -> list[int]:
+    """As ``differing``, of these ranges only."""
     wanted = None if len(numbers) == len(table.chunks) else numbers
+    if hashed:
+        found = connection.range_digests(live, borders(table), wanted)
+        theirs = ((number, table.chunks[number]) for number in numbers)
+        return [n for n, chunk in theirs if found.get(n, (0, 0)) != (chunk.rows, int(chunk.digest or 0))]
     with closing(connection.pieces(live, borders(table), wanted)) as pieces:
         read = by_range(pieces, numbers)
         return [number for number, own in read if not is_chunk(table.chunks[number], held(table.chunks[number], own))]

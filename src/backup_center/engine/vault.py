@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from tempfile import NamedTemporaryFile
+from typing import BinaryIO, Protocol, cast
 
 from django.utils.translation import gettext as _
 
@@ -28,7 +29,7 @@ class Vault(Protocol):
         ...
 
     def replace(self, name: str, data: bytes) -> None:
-        """Put a small file in the place of the one of that name; at every moment one of them is there, whole."""
+        """Put a small file in the place of the one that is there, at one stroke."""
         ...
 
     def open(self, name: str) -> BinaryIO: ...
@@ -47,6 +48,10 @@ class Vault(Protocol):
 
     def names(self) -> list[str]:
         """All whole files, sorted."""
+        ...
+
+    def partials(self) -> list[str]:
+        """Files that are being written, or whose writer died; sorted."""
         ...
 
 
@@ -81,22 +86,16 @@ class LocalVault:
             raise
 
     def replace(self, name: str, data: bytes) -> None:
-        """Put a small file in the place of the one of that name; at every moment one of them is there, whole."""
         path = self.path(name)
         partial = path.with_name(path.name + PARTIAL)
-        try:
-            with self._failing_clearly(name):
-                partial.unlink(missing_ok=True)  # of one that died here
-                descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(descriptor, "wb") as stream:
-                    stream.write(data)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                partial.replace(path)
-                self._sync_folder()
-        except BaseException:
+        with self._failing_clearly(name):
             partial.unlink(missing_ok=True)
-            raise
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.rename(path)
+            self._sync_folder()
 
     def open(self, name: str) -> BinaryIO:
         path = self.path(name)
@@ -134,6 +133,18 @@ class LocalVault:
             return []
         with self._failing_clearly(str(self.folder)):
             return sorted(p.name for p in self.folder.iterdir() if p.is_file() and not p.name.endswith(PARTIAL))
+
+    def partials(self) -> list[str]:
+        if not self.folder.exists():
+            return []
+        with self._failing_clearly(str(self.folder)):
+            return sorted(path.name for path in self.folder.iterdir() if path.name.endswith(PARTIAL))
+
+    def spool(self) -> BinaryIO:
+        """A file for what nobody has looked at yet. It is gone when it is closed."""
+        with self._failing_clearly("upload"):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return cast("BinaryIO", NamedTemporaryFile(dir=self.folder, prefix="upload_", suffix=PARTIAL))
 
     def path(self, name: str) -> Path:
         if not name or name in {".", ".."} or "/" in name or "\\" in name or "\0" in name:

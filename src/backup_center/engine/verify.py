@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from django.utils.translation import gettext as _
 
 from . import chunks
-from .codecs import CODECS
-from .covers import Cover
+from .chunks import Chunk
 from .errors import Damaged, NotFound
-from .keyring import Keyring, key_file, read_key_file
-from .manifest import Manifest, Sidecar, Table
+from .manifest import Manifest, Table
+from .sidecar import Clear, Sidecar, Stored
 from .sources import Source
 from .vault import Vault
 
@@ -28,9 +28,9 @@ class Finding:
     chunk: int | None = None
 
 
-def require_whole(vault: Vault, sidecar: Sidecar, archives: Mapping[str, str], keyring: Keyring | None = None) -> None:
+def require_whole(sidecar: Sidecar, source: Source) -> None:
     """Raises ``Damaged`` with every finding unless the backup is whole."""
-    findings = examine(vault, sidecar, archives, keyring)
+    findings = examine(sidecar, source)
     if findings:
         raise Damaged(
             _("%(name)s is damaged; nothing was changed.") % {"name": sidecar.manifest.name},
@@ -39,65 +39,51 @@ def require_whole(vault: Vault, sidecar: Sidecar, archives: Mapping[str, str], k
 
 
 def examine(
-    vault: Vault,
     sidecar: Sidecar,
-    archives: Mapping[str, str],
-    keyring: Keyring | None = None,
+    source: Source,
     *,
     deep: bool = False,
     progress: Callable[[str, int, int], None] = lambda phase, done, total: None,
 ) -> list[Finding]:
-    """Everything that is wrong with a backup: an empty list means that it restores. That the key is not here is no
-    damage, but ``NoKey`` or ``WrongKey``.
+    """Everything that is wrong with a backup: an empty list means that it restores.
 
-    The file: present, of its size and SHA-256 (which the sidecar signs). ``deep`` also unpacks every chunk and checks
-    its rows, their digest and its range; a damaged file is searched chunk by chunk anyway, to name what is lost.
+    The file: present, of its size and SHA-256 (which the sidecar signs), and what others lend. ``deep`` also unpacks
+    every chunk and checks its rows, their digest and its range; a damaged file is searched chunk by chunk anyway, to
+    name what is lost.
     """
-    manifest = sidecar.manifest
-    found = _examine_file(vault, manifest.archive_name, sidecar.size, sidecar.sha256)
-    if found and not vault.exists(manifest.archive_name):
+    found = _examine_file(source.vault, sidecar.manifest.archive_name, sidecar.size, sidecar.sha256)
+    if found and not source.vault.exists(sidecar.manifest.archive_name):
         return found
-    lost = _lost_keys(manifest, archives, keyring) if keyring and CODECS[manifest.codec].encrypted else []
-    source = Source(vault, archives, manifest.codec, keyring)
-    if found or deep:
-        found += _examine_chunks(manifest, source, progress)
-    else:
-        found += _examine_borrowed(manifest, source)
-    return found + lost
-
-
-def examine_sealed(vault: Vault, cover: Cover, archives: Mapping[str, str]) -> list[Finding]:
-    """The same without a key: of what is encrypted, every stored byte can be checked, and nothing that it says."""
-    found = _examine_file(vault, cover.archive_name, cover.size, cover.sha256)
-    if found and not vault.exists(cover.archive_name):
-        return found
-    source = Source(vault, archives, cover.codec)
-    damaged = bool(found)
-    for number, chunk in enumerate(cover.chunks):
-        if damaged or chunk.archive != cover.id:
-            name = _("Chunk %(number)d of %(name)s") % {"number": number, "name": cover.name}
-            try:
-                source.stored(chunk, name)
-            except (Damaged, NotFound) as error:
-                found.append(Finding(message=str(error), chunk=number))
-    for archive in cover.needs:
-        try:
-            if archive in archives:
-                read_key_file(vault, key_file(archives[archive]))
-        except (Damaged, NotFound) as error:
-            found.append(Finding(message=str(error)))
+    if deep:
+        return found + examine_chunks(sidecar.manifest, source, progress)
+    looked_at = set() if found else {sidecar.manifest.id}
+    for table in sidecar.manifest.tables:
+        for index, chunk in enumerate(table.chunks):
+            if chunk.archive not in looked_at:
+                name = chunks.entry_name(table.label, index)
+                found += _examine_stored(chunk, source, name, label=table.label, chunk=index)
     return found
 
 
-def _lost_keys(manifest: Manifest, archives: Mapping[str, str], keyring: Keyring) -> list[Finding]:
-    found = []
-    for archive in manifest.needs:
-        try:
-            if archive in archives:
-                keyring.key(archives[archive])
-        except (Damaged, NotFound) as error:
-            found.append(Finding(message=str(error)))
+def examine_clear(clear: Clear, source: Source) -> list[Finding]:
+    """The same without a key: bytes are looked at, not rows."""
+    found = _examine_file(source.vault, clear.archive_name, clear.size, clear.sha256)
+    if found and not source.vault.exists(clear.archive_name):
+        return found
+    looked_at = set() if found else {clear.id}
+    for number, stored in enumerate(clear.stored):
+        if stored.archive not in looked_at:
+            found += _examine_stored(stored, source, _("chunk %(number)d") % {"number": number})
     return found
+
+
+def _examine_stored(stored: Chunk | Stored, source: Source, name: str, **place: Any) -> list[Finding]:
+    """A chunk's stored bytes; a lender's own SHA-256 would say more than is needed."""
+    try:
+        source.stored(stored, name)
+    except (Damaged, NotFound) as error:
+        return [Finding(message=str(error), **place)]
+    return []
 
 
 def _examine_file(vault: Vault, name: str, expected: int, sha256: str) -> list[Finding]:
@@ -115,26 +101,13 @@ def _examine_file(vault: Vault, name: str, expected: int, sha256: str) -> list[F
     return []
 
 
-def _examine_borrowed(manifest: Manifest, source: Source) -> list[Finding]:
-    """Chunks in other archives, by their stored bytes: those archives' own SHA-256 would say more than is needed."""
-    found = []
-    for table in manifest.tables:
-        for index, chunk in enumerate(table.chunks):
-            if chunk.archive == manifest.id:
-                continue
-            try:
-                source.stored(chunk, chunks.entry_name(table.label, index))
-            except (Damaged, NotFound) as error:
-                found.append(Finding(message=str(error), label=table.label, chunk=index))
-    return found
-
-
 def _sha256(vault: Vault, name: str) -> str:
     with vault.open(name) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants more
 
 
-def _examine_chunks(manifest: Manifest, source: Source, progress: Callable[[str, int, int], None]) -> list[Finding]:
+def examine_chunks(manifest: Manifest, source: Source, progress: Callable[[str, int, int], None]) -> list[Finding]:
+    """Every chunk, unpacked: its digests, its rows, its range."""
     found: list[Finding] = []
     done = 0
     for table in manifest.tables:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from django.db import Error as AnyDatabaseError
@@ -16,9 +17,9 @@ from ..engine import backup, verify
 from ..engine.backup import BackupRequest
 from ..engine.dialects.base import Connection, TableSpec
 from ..engine.encryption import KEY_SUFFIX
-from ..engine.errors import BackupCenterError, NoKey, NotDeleted, NotFound, Refused, Unsupported, WrongKey
-from ..engine.manifest import Manifest, Sidecar
-from ..engine.vault import Vault
+from ..engine.errors import BackupCenterError, Locked, NotDeleted, NotFound, Refused
+from ..engine.manifest import Manifest
+from ..engine.sidecar import SIDECAR_SUFFIX, Sidecar
 from ..models import BackupLog, BackupRecord
 from . import catalogue, cleanup, deleting, facts, interrupted, journal, keys, lineage
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
@@ -54,8 +55,7 @@ class BackupService:
         refuse_inside_transaction(home_alias(), database)
         try:
             chosen = _chosen_types(data_types)
-            _refuse_unknown_type(backup_type)
-            keys.recipients()  # refused before anything is begun
+            _refuse_what_is_missing(backup_type)
         except Refused as error:
             journal.write(BackupLog.Operation.BACKUP, BackupLog.Level.ERROR, str(error), user=user)
             raise
@@ -98,11 +98,7 @@ class BackupService:
         """What is wrong with a backup, one line each; empty if it is whole. ``deep`` re-reads every chunk."""
         catalogue.restorable(record)
         signals.pre_verify.send(BackupService, record=record, user=user)
-        try:
-            findings = _findings(record, deep, progress)
-        except Refused as error:
-            journal.write(BackupLog.Operation.VERIFY, BackupLog.Level.ERROR, str(error), record=record, user=user)
-            raise
+        findings = _findings(record, deep, progress)
         record.verified_at, record.is_damaged = timezone.now(), bool(findings)
         record.save(update_fields=["verified_at", "is_damaged"])
         level = BackupLog.Level.ERROR if findings else BackupLog.Level.SUCCESS
@@ -113,24 +109,25 @@ class BackupService:
         signals.post_verify.send_robust(BackupService, record=record, user=user, findings=findings)
         return findings
 
-    def open_archive(self, record: BackupRecord, user: AbstractBaseUser | None = None) -> BinaryIO:
-        """The archive's bytes, to hand out; the log says to whom. The caller closes it."""
-        return self._open(record, record.file_path, _("The archive was downloaded."), user)
+    def file_of(self, record: BackupRecord, part: str = "") -> str:
+        """The name of a part of a backup: its archive, ``manifest`` or, of an encrypted one, ``key``."""
+        parts = {"": record.file_path, "manifest": record.backup_name + SIDECAR_SUFFIX}
+        if record.is_encrypted:
+            parts["key"] = record.backup_name + KEY_SUFFIX
+        if part not in parts:
+            raise NotFound(_("%(name)s has no part %(part)s.") % {"name": record.backup_name, "part": part})
+        return parts[part]
 
-    def open_key_file(self, record: BackupRecord, user: AbstractBaseUser | None = None) -> BinaryIO:
-        """The same of an encrypted backup's key file, which is itself encrypted to the recipients."""
-        if not record.is_encrypted:
-            raise NotFound(_("%(name)s is not encrypted: it has no key file.") % {"name": record.backup_name})
-        name = record.backup_name + KEY_SUFFIX
-        return self._open(record, name, _("The key file was downloaded."), user)
-
-    def _open(self, record: BackupRecord, name: str, message: str, user: AbstractBaseUser | None) -> BinaryIO:
+    def open_archive(self, record: BackupRecord, user: AbstractBaseUser | None = None, *, part: str = "") -> BinaryIO:
+        """The archive's bytes, or those of another part, to hand out; the log says to whom. The caller closes it."""
         catalogue.restorable(record)
         try:
-            stream = catalogue.get_vault().open(name)
+            stream = catalogue.get_vault().open(self.file_of(record, part))
         except BackupCenterError as error:
             journal.write(BackupLog.Operation.DOWNLOAD, BackupLog.Level.ERROR, str(error), record=record, user=user)
             raise
+        messages = {"manifest": _("The manifest was downloaded."), "key": _("The key file was downloaded.")}
+        message = messages.get(part, _("The archive was downloaded."))
         journal.write(BackupLog.Operation.DOWNLOAD, BackupLog.Level.SUCCESS, message, record=record, user=user)
         return stream
 
@@ -227,9 +224,10 @@ def request_for(
         codec=settings.codec,
         software=facts.software(),
         key=settings.signing_keys[0],
-        facts=facts.collect,
+        facts=partial(facts.collect, record=record),
         parent=parent,
         recipients=keys.recipients(),
+        kept=keys.kept_manifests(),
     )
 
 
@@ -287,12 +285,13 @@ def _chosen_types(names: Sequence[str] | None) -> list[str]:
     return chosen
 
 
-def _refuse_unknown_type(backup_type: str) -> None:
+def _refuse_what_is_missing(backup_type: str) -> None:
     if backup_type not in BackupRecord.Type.values:
         known = ", ".join(BackupRecord.Type.values)
         raise Refused(
             _("There is no backup type %(type)s; there are: %(known)s.") % {"type": backup_type, "known": known}
         )
+    keys.recipients()
 
 
 def _reporting(lease: Lease, progress: Progress | None) -> Progress:
@@ -306,9 +305,17 @@ def _reporting(lease: Lease, progress: Progress | None) -> Progress:
 
 def _findings(record: BackupRecord, deep: bool, progress: Progress | None) -> list[str]:
     vault = catalogue.get_vault()
+    report = progress or (lambda phase, done, total: None)
     try:
-        found = _examine(record, vault, deep, progress or (lambda phase, done, total: None))
-    except Refused:
+        try:
+            sidecar = catalogue.open_sidecar(record, vault, unsigned=record.is_unsigned)
+            found = verify.examine(sidecar, catalogue.source(sidecar.manifest, vault), deep=deep, progress=report)
+        except Locked:
+            if deep:
+                raise
+            clear = catalogue.open_clear(record, vault)
+            found = verify.examine_clear(clear, catalogue.source(clear, vault))
+    except Locked:
         raise
     except BackupCenterError as error:
         return [str(error)]
@@ -316,19 +323,6 @@ def _findings(record: BackupRecord, deep: bool, progress: Progress | None) -> li
     if messages and (names := cleanup.borrowers(record)):
         messages.append(_("These borrow from it, verify them too: %(names)s.") % {"names": ", ".join(names)})
     return messages
-
-
-def _examine(record: BackupRecord, vault: Vault, deep: bool, report: Progress) -> list[verify.Finding]:
-    """Without the key, an encrypted backup is examined as far as that goes, which is every byte and no row."""
-    try:
-        sidecar = catalogue.open_sidecar(record, vault)
-        archives, keyring = catalogue.archives_of(sidecar), keys.keyring(vault)
-        return verify.examine(vault, sidecar, archives, keyring, deep=deep, progress=report)
-    except (NoKey, WrongKey, Unsupported):
-        if deep:
-            raise
-        cover = catalogue.read_cover(record, vault)
-        return verify.examine_sealed(vault, cover, catalogue.archives_of(cover))
 
 
 def _log_success(record: BackupRecord, sidecar: Sidecar, user: AbstractBaseUser | None) -> None:

@@ -123,7 +123,7 @@ def open_table(record: BackupRecord, label: str) -> OpenTable:
     table = sidecar.manifest.table(label)
     if table is None:
         raise NotFound(_("%(name)s does not hold the table %(label)s.") % {"name": record.backup_name, "label": label})
-    source = catalogue.source(sidecar, catalogue.get_vault())
+    source = catalogue.source(sidecar.manifest, catalogue.get_vault())
     return OpenTable(table, sidecar.manifest, source)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError
@@ -11,17 +13,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..conf import get_settings
-from ..engine import covers, manifest
+from ..engine import sidecar as sidecars
 from ..engine.codecs import CODECS
-from ..engine.covers import Cover
-from ..engine.encryption import KEY_SUFFIX
-from ..engine.errors import BackupCenterError, Damaged, NotFound, Refused, StorageFailed
-from ..engine.keyring import read_key_file
-from ..engine.manifest import SIDECAR_LIMIT, SIDECAR_SUFFIX, Manifest, Sidecar, Table
+from ..engine.encryption import KEY_SUFFIX, ArchiveKey
+from ..engine.errors import BackupCenterError, Damaged, Locked, NotFound, Refused
+from ..engine.manifest import Manifest, Table
+from ..engine.packing import SEALED_SUFFIX, Open, Packing, Sealed
+from ..engine.sidecar import SIDECAR_LIMIT, SIDECAR_SUFFIX, Clear, Sidecar
 from ..engine.sources import Source
 from ..engine.vault import PARTIAL, LocalVault, Vault
 from ..models import BackupRecord
-from . import kept, keys
+from . import keys
 from .journal import actor_name, still_there
 from .lease import Lease
 
@@ -33,9 +35,8 @@ FINISHED_FIELDS = (
     "status", "file_path", "file_size", "file_hash", "is_encrypted", "needs", "table_count", "row_count", "contents",
     "backup_end_time", "progress",
 )  # fmt: skip
-ARCHIVE_SUFFIXES = tuple(sorted({codec.suffix for codec in CODECS.values()}, key=len, reverse=True))
-# All files of a backup, in the order in which they are removed; no suffix comes after one that it ends in.
-SUFFIXES = (SIDECAR_SUFFIX, *ARCHIVE_SUFFIXES, KEY_SUFFIX)
+# The files of a backup, in the order in which they go
+SUFFIXES = (SIDECAR_SUFFIX, SEALED_SUFFIX, *(codec.suffix for codec in CODECS.values()), KEY_SUFFIX)
 
 
 def get_vault() -> Vault:
@@ -73,6 +74,7 @@ def begin(
             created_by=still_there(user),
             created_by_name=actor_name(user),
             is_automatic=user is None,
+            is_encrypted=get_settings().encryption,
             description=description,
             project_id=lease.before.project_id,
             sequence=sequence,
@@ -87,41 +89,23 @@ def begin(
 
 def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     """The record of a committed backup, from its sidecar."""
+    describe(record, sidecar)
+    record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
+    record.save(update_fields=FINISHED_FIELDS)
+
+
+def describe(record: BackupRecord, sidecar: Sidecar) -> None:
+    """What a sidecar tells of a backup that is complete; not saved."""
+    record.status = BackupRecord.Status.SUCCESS
+    record.file_path = sidecar.manifest.archive_name
+    record.file_size = sidecar.size
+    record.file_hash = sidecar.sha256
+    record.is_encrypted = bool(sidecar.manifest.keys)
+    record.needs = list(sidecar.manifest.needs)
     record.table_count = len(sidecar.manifest.tables)
     record.row_count = sidecar.manifest.rows
     record.contents = {table.label: _content(table, sidecar.manifest.id) for table in sidecar.manifest.tables}
-    _finish(record, sidecar, sidecar.manifest)
-    if record.is_encrypted:
-        kept.keep(record, sidecar)
-
-
-def finish_found(record: BackupRecord) -> None:
-    """The same, of a backup whose process is gone. What is sealed stays unknown to a server that can't decrypt it.
-
-    Raises ``NotFound`` if it was not committed, and what reading a sidecar raises.
-    """
-    vault = get_vault()
-    cover = read_cover(record, vault)
-    try:
-        finish(record, open_sidecar(record, vault))
-    except StorageFailed:
-        raise
-    except BackupCenterError:
-        if not CODECS[cover.codec].encrypted:
-            raise
-        _finish(record, cover, cover)
-
-
-def _finish(record: BackupRecord, file: Sidecar | Cover, facts: Manifest | Cover) -> None:
-    record.status = BackupRecord.Status.SUCCESS
-    record.file_path = facts.archive_name
-    record.file_size = file.size
-    record.file_hash = file.sha256
-    record.is_encrypted = CODECS[facts.codec].encrypted
-    record.needs = list(facts.needs)
-    record.backup_end_time = _as_stored(datetime.fromisoformat(facts.finished_at))
-    record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
-    record.save(update_fields=FINISHED_FIELDS)
+    record.backup_end_time = as_stored(datetime.fromisoformat(sidecar.manifest.finished_at))
 
 
 def _content(table: Table, own: str) -> dict[str, Any]:
@@ -151,41 +135,59 @@ def refresh(record: BackupRecord) -> None:
         raise NotFound(_("There is no backup %(name)s. list_backups shows all.") % facts) from error
 
 
-def open_sidecar(record: BackupRecord, vault: Vault) -> Sidecar:
-    """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``BadSignature`` or ``UnknownFormat``; of an
-    encrypted backup also ``NoKey`` or ``WrongKey``.
+def open_sidecar(record: BackupRecord, vault: Vault, *, unsigned: bool = False) -> Sidecar:
+    """The record's committed manifest. Raises ``NotFound``, ``Damaged``, ``UnknownFormat`` or ``Locked``.
+
+    ``unsigned``: somebody said that a signature which is missing or not of our keys does not matter.
     """
-    name = record.backup_name + SIDECAR_SUFFIX
-    unseal = covers.unsealing(name, keys.keyring(vault).key)
-    sidecar = manifest.open_sidecar(_sidecar(vault, name), get_settings().signing_keys, name, unseal)
-    _refuse_other(record, sidecar.manifest, name)
+    sidecar = read_sidecar(record.backup_name + SIDECAR_SUFFIX, vault, unsigned=unsigned)
+    _require_own(record, sidecar.manifest.id, sidecar.manifest.name)
     return sidecar
 
 
-def read_cover(record: BackupRecord, vault: Vault) -> Cover:
-    """What its sidecar tells without a key. Raises the same, but never asks for one."""
-    name = record.backup_name + SIDECAR_SUFFIX
-    cover = covers.read(_sidecar(vault, name), get_settings().signing_keys, name)
-    _refuse_other(record, cover, name)
-    return cover
+def read_sidecar(name: str, vault: Vault, *, unsigned: bool = False) -> Sidecar:
+    """A file of the vault, whatever record it belongs to.
+
+    That of an encrypted backup is read from where it is kept in clear, if it is the same; else with the server's key.
+    """
+    data, trusted = _read_sidecar(name, vault), get_settings().signing_keys
+    try:
+        return sidecars.open_sidecar(data, trusted, name, unsigned=unsigned)
+    except Locked:
+        pass
+    kept = keys.kept_manifests()
+    if kept.exists(name):
+        found = sidecars.open_sidecar(_read_sidecar(name, kept), trusted, name)
+        if sidecars.clear_part(found) == sidecars.open_clear(data, trusted, name, unsigned=unsigned):
+            return found
+    return sidecars.open_sidecar(data, trusted, name, _unlocking(vault), unsigned=unsigned)
 
 
-def manifest_of(record: BackupRecord, vault: Vault) -> Manifest:
-    """For an incremental backup, which needs no row of its parent: of an encrypted one what was kept here will do."""
-    if record.is_encrypted and (found := kept.recall(record, read_cover(record, vault))):
-        return found
-    return open_sidecar(record, vault).manifest
+def open_clear(record: BackupRecord, vault: Vault) -> Clear:
+    """What can be told of a backup without a key. Raises as ``open_sidecar``."""
+    clear = read_clear(record.backup_name + SIDECAR_SUFFIX, vault)
+    _require_own(record, clear.id, clear.name)
+    return clear
 
 
-def _sidecar(vault: Vault, name: str) -> bytes:
+def read_clear(name: str, vault: Vault, *, unsigned: bool = False) -> Clear:
+    """The clear part of a file of the vault, whatever record it belongs to."""
+    return sidecars.open_clear(_read_sidecar(name, vault), get_settings().signing_keys, name, unsigned=unsigned)
+
+
+def _unlocking(vault: Vault) -> Callable[[Clear], ArchiveKey]:
+    return lambda clear: keys.unlocking(vault)(clear.name, clear.keys[clear.id])
+
+
+def _read_sidecar(name: str, vault: Vault) -> bytes:
     if vault.size(name) > SIDECAR_LIMIT:
         raise Damaged(_("%(name)s is larger than any sidecar can be.") % {"name": name})
     return vault.read(name, 0, SIDECAR_LIMIT)
 
 
-def _refuse_other(record: BackupRecord, found: Manifest | Cover, name: str) -> None:
-    if (found.id, found.name) != (str(record.backup_id), record.backup_name):
-        raise Damaged(_("%(name)s belongs to another backup.") % {"name": name})
+def _require_own(record: BackupRecord, backup_id: str, name: str) -> None:
+    if (backup_id, name) != (str(record.backup_id), record.backup_name):
+        raise Damaged(_("%(name)s belongs to another backup.") % {"name": record.backup_name + SIDECAR_SUFFIX})
 
 
 def restorable(record: BackupRecord) -> None:
@@ -197,17 +199,30 @@ def restorable(record: BackupRecord) -> None:
         )
 
 
-def archives_of(sidecar: Sidecar | Cover) -> dict[str, str]:
-    """File names of the archives that a manifest needs, by id, as far as they are known here."""
-    facts = sidecar.manifest if isinstance(sidecar, Sidecar) else sidecar
-    lenders = BackupRecord.objects.filter(backup_id__in=facts.needs)
+def archives_of(described: Manifest | Clear) -> dict[str, str]:
+    """File names of the archives that a backup needs, by id, as far as they are known here."""
+    lenders = BackupRecord.objects.filter(backup_id__in=described.needs)
     known = {str(key): path for key, path in lenders.values_list("backup_id", "file_path")}
-    return {**known, facts.id: facts.archive_name}
+    return {**known, described.id: described.archive_name}
 
 
-def source(sidecar: Sidecar, vault: Vault) -> Source:
-    """Where a manifest's chunks come from."""
-    return Source(vault, archives_of(sidecar), sidecar.manifest.codec, keys.keyring(vault))
+def source(described: Manifest | Clear, vault: Vault) -> Source:
+    """Where a backup's chunks come from. Keys are only asked for when a chunk is opened."""
+    archives = archives_of(described)
+    if not described.keys:
+        plain = Open(described.codec)
+        return Source(vault, archives, lambda archive: plain)
+
+    unlocking = cache(partial(keys.unlocking, vault))  # a passphrase takes a second each time
+
+    @cache
+    def sealed(archive: str) -> Packing:
+        if archive not in described.keys:
+            raise Damaged(_("The key of archive %(id)s is not named.") % {"id": archive})
+        stem = archives[archive].removesuffix(SEALED_SUFFIX)
+        return Sealed(described.codec, unlocking()(stem, described.keys[archive]))
+
+    return Source(vault, archives, sealed)
 
 
 def not_in_vault(record: BackupRecord) -> str:
@@ -217,7 +232,7 @@ def not_in_vault(record: BackupRecord) -> str:
         size = vault.size(record.file_path)
         vault.size(record.backup_name + SIDECAR_SUFFIX)
         if record.is_encrypted:
-            read_key_file(vault, record.backup_name + KEY_SUFFIX)
+            vault.size(record.backup_name + KEY_SUFFIX)
     except BackupCenterError as error:
         return str(error)
     if size != record.file_size:
@@ -247,9 +262,10 @@ def remove_files(record: BackupRecord, vault: Vault) -> None:
     """Sidecar first: from then on the backup does not exist, whatever happens to the rest."""
     for suffix in SUFFIXES:
         vault.delete(record.backup_name + suffix)
+    keys.kept_manifests().delete(record.backup_name + SIDECAR_SUFFIX)
 
 
-def _as_stored(moment: datetime) -> datetime:
+def as_stored(moment: datetime) -> datetime:
     """Without USE_TZ, a project's times are naive, in its own time zone."""
     naive = timezone.is_naive(timezone.now())
     return timezone.make_naive(moment, timezone.get_default_timezone()) if naive else moment
@@ -259,8 +275,13 @@ def _free_name(backup_type: str) -> str:
     stamp = datetime.now(timezone.get_default_timezone()).strftime("%Y%m%d_%H%M%S")
     stem = f"backup_{backup_type.lower()}_{stamp}"
     name, number = stem, 1
-    vault = get_vault()
-    while BackupRecord.objects.filter(backup_name=name).exists() or any(vault.exists(name + s) for s in SUFFIXES):
+    vault, kept = get_vault(), keys.kept_manifests()
+
+    def is_taken() -> bool:
+        files = any(vault.exists(name + suffix) for suffix in SUFFIXES) or kept.exists(name + SIDECAR_SUFFIX)
+        return files or BackupRecord.objects.filter(backup_name=name).exists()
+
+    while is_taken():
         number += 1
         name = f"{stem}_{number}"
     return name

@@ -150,7 +150,7 @@ def _last_good(records: Sequence[BackupRecord]) -> dict[int, str]:
     found: dict[tuple[str, str], bool] = {}
     last: dict[int, list[str]] = {}
     for record in sorted(records, key=lambda record: (record.trigger == Trigger.SAFETY, -record.sequence)):
-        if record.status != Status.SUCCESS or record.is_damaged:
+        if record.status != Status.SUCCESS or record.is_damaged or record.is_unsigned:
             continue
         for name in record.data_types:
             if not found.get((record.database, name)):

@@ -10,17 +10,20 @@ from django.apps import apps
 
 from .. import __version__
 from ..engine.dialects.base import Connection
+from ..models import BackupRecord
 from ..registry import MIGRATIONS_TABLE
+
+RECORD = ("trigger", "is_automatic", "description")
 
 
 def software() -> dict[str, str]:
     return {"backup_center": __version__, "django": django.get_version(), "python": platform.python_version()}
 
 
-def collect(connection: Connection) -> dict[str, Any]:
-    """Asked inside the backup's snapshot."""
+def collect(connection: Connection, record: BackupRecord) -> dict[str, Any]:
+    """Asked inside the backup's snapshot. Of the record, what nothing else tells whoever finds the files alone."""
     tables = set(connection.plain_tables())
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"record": {name: getattr(record, name) for name in RECORD}}
     if MIGRATIONS_TABLE in tables:
         found["migrations"] = [
             list(row)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from ..engine.errors import BackupCenterError, NotFound, StorageFailed
 from ..models import BackupLog, BackupRecord
 from . import journal
-from .catalogue import UNDECIDED, finish_found, get_vault, locked, remove_files
+from .catalogue import UNDECIDED, finish, get_vault, locked, open_sidecar, remove_files
 from .connecting import home_alias
 from .lease import Lease
 
@@ -42,7 +42,7 @@ def _settle_backup(record: BackupRecord) -> None:
     if now is None or now.status not in UNDECIDED:
         return  # its process was suspended, not dead, and decides itself
     try:
-        finish_found(record)
+        finish(record, open_sidecar(record, get_vault()))
     except NotFound:
         remove_files(record, get_vault())
         _settle_failed(record, _("It was interrupted: its process ended before the backup was complete."))

@@ -1,107 +1,89 @@
-"""The operators' keys: to whom backups are encrypted, and what this server can decrypt.
-
-Public keys stand in the settings. A secret key is only where something must be read again: its file is named by a
-setting or by the environment, or the environment holds it. Nothing here is written to the database or the log.
-"""
+"""Who can open backups: the recipients of new archives' keys, and what this server itself can open."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from django.utils.translation import gettext as _
 
 from ..conf import get_settings
 from ..engine import encryption
-from ..engine.encryption import ArchiveKey, Identities, Recipients
-from ..engine.errors import BackupCenterError, NoKey, Refused, StorageFailed
-from ..engine.keyring import Keyring
-from ..engine.vault import Vault
+from ..engine.encryption import KEY_SUFFIX, ArchiveKey, Identities, Recipients
+from ..engine.errors import BackupCenterError, Locked, Refused
+from ..engine.vault import LocalVault, Vault
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyState:
-    """For people: abbreviated public keys, and why something can't be encrypted or decrypted here; empty if it can."""
-
-    recipients: tuple[str, ...]
-    cannot_encrypt: str
-    cannot_decrypt: str
-    own: tuple[str, ...]
+KEY_LIMIT = 64 * 1024  # of a key's file; a hundred recipients take some 20 KiB
 
 
 def recipients() -> Recipients | None:
-    """To whom the next backup is encrypted; ``None`` if it is plain. Raises ``Refused`` or ``Unsupported``."""
+    """To whom new archives are encrypted; ``None`` while encryption is off.
+
+    Raises ``Refused`` where it is on and not possible: no plain backup is ever taken in its place.
+    """
     settings = get_settings()
-    return Recipients(settings.encryption_recipients, settings.passphrase) if settings.encryption else None
+    if not settings.encryption:
+        return None
+    encryption.pyrage()
+    for text in settings.recipients:
+        encryption.recipient(text)
+    if not settings.recipients and not settings.passphrase:
+        raise Refused(
+            _(
+                "BACKUP_ENCRYPTION is on, and nobody could open the backup: set BACKUP_ENCRYPTION_RECIPIENTS, for"
+                " example to what `backup_keys generate FILE` prints. No plain backup was taken in its place."
+            )
+        )
+    return Recipients(public=settings.recipients, passphrase=settings.passphrase)
 
 
 def identities() -> Identities:
-    """Raises ``NoKey`` where this server shall not decrypt, ``WrongKey`` or ``Refused`` if what is set is of no use."""
+    """What this server can open. Raises ``Refused`` or ``Locked`` for an identity that can't be used."""
     settings = get_settings()
-    encryption.require()
-    if settings.identity_file is not None:
-        content, name = _content(settings.identity_file), str(settings.identity_file)
-        return encryption.identities(content, settings.passphrase, name)
-    if settings.identity:
-        content = settings.identity.encode()
-        return encryption.identities(content, settings.passphrase, "BACKUP_ENCRYPTION_IDENTITY")
-    if settings.passphrase:
-        return Identities((), settings.passphrase)
-    raise NoKey(
-        _(
-            "This server has no key to decrypt with. Set BACKUP_ENCRYPTION_IDENTITY_FILE to the file with the secret"
-            " key, for as long as it is needed."
-        )
-    )
+    texts = [settings.identity] if settings.identity else []
+    if settings.identity_file:
+        texts.append(_read(settings.identity_file, settings.passphrase))
+    secrets = tuple(line for text in texts for line in _lines(text))
+    encryption.public_of(secrets)
+    return Identities(secrets=secrets, passphrase=settings.passphrase)
 
 
-def keyring(vault: Vault) -> Keyring:
-    return Keyring(vault, identities)
+def kept_manifests() -> LocalVault:
+    """Where the manifests of our own encrypted backups lie in clear, as well guarded as the database beside them."""
+    return LocalVault(get_settings().manifests)
 
 
-def state() -> KeyState:
-    settings = get_settings()
-    own: tuple[str, ...] = ()
-    cannot_encrypt = cannot_decrypt = ""
+def unlocking(vault: Vault) -> Callable[[str, str], ArchiveKey]:
+    """Opens the key of the archive with this name (a stem) and public key. Each is opened once."""
+
+    @cache
+    def unlock(name: str, public: str) -> ArchiveKey:
+        file = name + KEY_SUFFIX
+        return opener.unwrap(vault.read(file, 0, KEY_LIMIT), public, file)
+
+    opener = identities()
+    return unlock
+
+
+def why_locked() -> str:
+    """Why this server can't open encrypted backups; empty if it can open some."""
     try:
-        recipients()
+        found = identities()
     except BackupCenterError as error:
-        cannot_encrypt = str(error)
-    try:
-        own = identities().recipients
-    except BackupCenterError as error:
-        cannot_decrypt = str(error)
-    return KeyState(
-        recipients=tuple(map(encryption.abbreviated, settings.encryption_recipients)),
-        cannot_encrypt=cannot_encrypt,
-        cannot_decrypt=cannot_decrypt,
-        own=tuple(map(encryption.abbreviated, own)),
-    )
+        return str(error)
+    return "" if found else _("This server has no key: it makes encrypted backups and can't read them.")
 
 
-def generate(path: Path, passphrase: str = "") -> str:
-    """A new secret key in a file that only we can read; returns its public half. Overwrites nothing."""
-    key = ArchiveKey.generate()
-    text = f"# public key: {key.recipient}\n{key.secret}"
-    data = encryption.protect(text, passphrase) if passphrase else text.encode()
+def _read(path: Path, passphrase: str) -> str:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except FileExistsError as error:
-        text = _("%(path)s is there already; it is not overwritten, for whatever it decrypts would be lost.")
-        raise Refused(text % {"path": path}) from error
+        data = path.read_bytes()
     except OSError as error:
-        raise StorageFailed(_("%(path)s: %(error)s.") % {"path": path, "error": error.strerror or error}) from error
-    return key.recipient
+        text = _("The identity file %(path)s can't be read: %(error)s.")
+        raise Locked(text % {"path": path, "error": error.strerror or error}) from error
+    return encryption.opened_identity_file(data, passphrase).decode("utf-8", "replace")
 
 
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        text = _("BACKUP_ENCRYPTION_IDENTITY_FILE (%(path)s) can't be read: %(error)s.")
-        raise NoKey(text % {"path": path, "error": error.strerror or error}) from error
+def _lines(text: str) -> list[str]:
+    """The identities of an identity file, without comments."""
+    return [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]

@@ -142,6 +142,16 @@ class Lease:
             raise LeaseLost(_lost())
         return Installation.objects.get(pk=Installation.SINGLETON).last_sequence
 
+    def adopt(self, project: uuid.UUID) -> None:
+        """From now on we are the project whose backups were found."""
+        if not self._mine().update(project_id=project):
+            raise LeaseLost(_lost())
+        self.before.project_id = project
+
+    def count_from(self, sequence: int) -> None:
+        """Never hand out a number that was used already."""
+        self._mine().filter(last_sequence__lt=sequence).update(last_sequence=sequence)
+
     def handed_on(self) -> dict[str, Any]:
         return {UNSETTLED: self.unsettled} if self.unsettled else {}
 
@@ -227,7 +237,8 @@ def lock_path(database: Path) -> Path:
 
 
 def _busy(operation: str, holder: str) -> str:
-    names = {"backup": _("backup"), "restore": _("restore"), "cleanup": _("cleanup")}
+    names = {"backup": _("backup"), "restore": _("restore"), "cleanup": _("cleanup"), "keys": _("keys")}
+    names |= {"rescan": _("rescan"), "import": _("import")}
     facts = {"operation": names.get(operation, "?"), "holder": holder.rpartition(":")[0] or "?"}
     return _("Another operation is running (%(operation)s by %(holder)s). Try again when it is done.") % facts
 

@@ -9,9 +9,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..conf import get_settings
-from ..engine.codecs import CODECS
 from ..engine.errors import BackupCenterError
 from ..engine.manifest import Manifest
+from ..engine.sidecar import Sidecar
 from ..models import BackupRecord
 from . import catalogue
 
@@ -37,17 +37,19 @@ def find(record: BackupRecord) -> Lineage:
             if reason := _why_too_old(candidate):
                 return Lineage(reason=reason)
             try:
-                manifest = catalogue.manifest_of(candidate, catalogue.get_vault())
+                sidecar = catalogue.open_sidecar(candidate, catalogue.get_vault())
             except BackupCenterError as error:
                 return Lineage(reason=str(error))
-            return lending(candidate, manifest, str(record.project_id))
+            return lending(candidate, sidecar, str(record.project_id))
     return Lineage(reason=_("there is no good backup of these data types yet"))
 
 
-def lending(candidate: BackupRecord, manifest: Manifest, project: str) -> Lineage:
+def lending(candidate: BackupRecord, sidecar: Sidecar, project: str) -> Lineage:
     """This backup as a parent of one of this project's, whatever its age."""
-    reason = _why_not(candidate) or _why_not_lent(candidate, manifest, project)
-    return Lineage(reason=reason) if reason else Lineage(manifest=manifest, record=candidate)
+    reason = _why_not(candidate) or _why_not_lent(candidate, sidecar.manifest, project)
+    if not sidecar.signed:
+        reason = _("%(name)s is not signed with a key that is known here") % {"name": candidate.backup_name}
+    return Lineage(reason=reason) if reason else Lineage(manifest=sidecar.manifest, record=candidate)
 
 
 def lenders(record: BackupRecord) -> list[BackupRecord]:
@@ -74,6 +76,8 @@ def missing_lenders(record: BackupRecord) -> list[str]:
 
 def _good(record: BackupRecord) -> list[BackupRecord]:
     found = BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS, database=record.database)
+    # Only what is of our own history stands at a sequence number above 0.
+    found = found.filter(sequence__gt=0)
     found = found.exclude(trigger=BackupRecord.Trigger.SAFETY).filter(sequence__lt=record.sequence)
     return list(found.defer("contents", "progress")[:100])
 
@@ -105,10 +109,11 @@ def _why_not_lent(candidate: BackupRecord, manifest: Manifest, project: str) -> 
     """What its manifest and the files say against it."""
     if {manifest.project, str(candidate.project_id)} != {project}:
         return _("%(name)s is another project's") % {"name": candidate.backup_name}
-    codec = get_settings().codec
-    if CODECS[manifest.codec].encrypted != CODECS[codec].encrypted:
-        text = _("%(name)s is not encrypted") if CODECS[codec].encrypted else _("%(name)s is encrypted")
+    if manifest.database["alias"] != candidate.database:
+        return _("%(name)s is of another database") % {"name": candidate.backup_name}
+    if bool(manifest.keys) != get_settings().encryption:
+        text = _("%(name)s is encrypted") if manifest.keys else _("%(name)s is not encrypted")
         return text % {"name": candidate.backup_name}
-    if manifest.codec != codec:
+    if manifest.codec != get_settings().codec:
         return _("%(name)s is stored in another way (BACKUP_COMPRESSION)") % {"name": candidate.backup_name}
     return next(iter(problems(candidate)), "")

@@ -76,7 +76,7 @@ class Record:
         """Empty if it is not there. Raises what reading a backup raises."""
         vault = catalogue.get_vault()
         sidecar = catalogue.open_sidecar(record, vault)
-        source = catalogue.source(sidecar, vault)
+        source = catalogue.source(sidecar.manifest, vault)
         found = []
         for label in self.labels:
             table = sidecar.manifest.table(label)

@@ -17,11 +17,12 @@ from django.utils.translation import gettext as _
 from .. import registry, signals
 from ..engine import restore, verify
 from ..engine.compare import Plan
-from ..engine.manifest import Manifest, Sidecar
+from ..engine.manifest import Manifest
 from ..engine.restore import RestoreResult
 from ..engine.selection import Selection
+from ..engine.sidecar import Sidecar
 from ..models import BackupLog, BackupRecord
-from . import accounts, backups, catalogue, durations, interrupted, journal, keys, lineage, masking, selecting
+from . import accounts, backups, catalogue, durations, interrupted, journal, lineage, masking, selecting
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
 from .picking import Wanted
@@ -67,7 +68,7 @@ class RestorePlan:
 class RestoreService:
     """Every method raises a ``BackupCenterError`` that says what to do; the log keeps it too."""
 
-    def plan(
+    def plan(  # noqa: PLR0913  # each is an option of the command
         self,
         backup_record: BackupRecord,
         data_types: Sequence[str] | None = None,
@@ -77,19 +78,20 @@ class RestoreService:
         mode: str = selecting.REPLACE,
         set_null: bool = False,
         record: Wanted | None = None,
+        accept_unsigned: bool = False,
         progress: Progress | None = None,
     ) -> RestorePlan:
         """What restoring this choice (see ``Choice``) would change. Nothing is touched."""
         choice = Choice(data_types=data_types, models=models, mode=mode, set_null=set_null, record=record)
-        vault = catalogue.get_vault()
-        sidecar = _sidecar(backup_record)
+        sidecar = _sidecar(backup_record, accept_unsigned)
         choice.labels(sidecar.manifest)  # what is not there is refused before anything is read
-        archives = catalogue.archives_of(sidecar)
-        verify.require_whole(vault, sidecar, archives, keys.keyring(vault))
+        source = catalogue.source(sidecar.manifest, catalogue.get_vault())
+        verify.require_whole(sidecar, source)
+        source.packing(sidecar.manifest.id)  # who has no key is told at once
         with engine_connection(backup_record.database) as connection:
             request = selecting.request_for(sidecar, choice, connection)
-            plan = restore.preview(request, connection, vault, progress or _nobody_looks)
-            warnings = accounts.warnings(request.selection, connection, catalogue.source(sidecar, vault), user)
+            plan = restore.preview(request, connection, progress or _nobody_looks)
+            warnings = accounts.warnings(request.selection, connection, source, user)
         written, looked_at = (sum(getattr(table, name) for table in plan.tables) for name in ("written", "rows_now"))
         return RestorePlan(
             choice=choice,
@@ -110,11 +112,13 @@ class RestoreService:
         set_null: bool = False,
         record: Wanted | None = None,
         safety_backup: bool = True,
+        accept_unsigned: bool = False,
         progress: Progress | None = None,
     ) -> dict[str, int]:
         """Put the rows of this choice (see ``Choice``) back: everything, or nothing. Only what differs is written.
 
         Before anything changes, what will be replaced is backed up (``safety_backup``), under the locks of the restore.
+        A manifest that none of our keys signed is refused, unless ``accept_unsigned``; then the log remembers it.
         Returns, per data type by its statistics name, how many rows are as in the backup now: ``{"shops": 100, …}``.
         """
         choice = Choice(data_types=data_types, models=models, mode=mode, set_null=set_null, record=record)
@@ -124,7 +128,8 @@ class RestoreService:
             try:
                 interrupted.settle(lease)
                 signals.pre_restore.send(RestoreService, record=backup_record, user=user)
-                statistics = _Restore(backup_record, choice, user, lease, progress).run(safety_backup)
+                sidecar = _trusted(backup_record, user, accept_unsigned=accept_unsigned)
+                statistics = _Restore(backup_record, sidecar, choice, user, lease, progress).run(safety_backup)
             except BaseException as error:
                 _log_failure(backup_record, error, user)
                 signals.post_restore.send_robust(
@@ -143,6 +148,7 @@ class _Restore:
     def __init__(
         self,
         record: BackupRecord,
+        sidecar: Sidecar,
         choice: Choice,
         user: AbstractBaseUser | None,
         lease: Lease,
@@ -150,8 +156,7 @@ class _Restore:
     ) -> None:
         self.record, self.choice, self.user, self.lease, self.progress = record, choice, user, lease, progress
         self.started = time.monotonic()
-        catalogue.refresh(record)
-        self.sidecar = _sidecar(record)
+        self.sidecar = sidecar
         self.chosen = _types_of(self.sidecar, choice.labels(self.sidecar.manifest))
 
     def run(self, safety_backup: bool) -> dict[str, int]:
@@ -159,6 +164,7 @@ class _Restore:
         self.lease.remember(record=self.record.pk, database=alias, data_types=self.chosen)
         with engine_connection(alias) as connection:
             request = selecting.request_for(self.sidecar, self.choice, connection)
+            request.source.packing(self.sidecar.manifest.id)
             request = replace(request, guard=partial(self.lease.guard, alias=alias))
             self.chosen = _types_of(self.sidecar, request.selection.labels)
             safety = None
@@ -168,7 +174,7 @@ class _Restore:
                 if safety is not None:
                     ordered = backups.request_for(safety, connection, request.selection.specs, parent)
                     request = replace(request, safety=ordered)
-                result = restore.apply(request, connection, catalogue.get_vault(), self._report)
+                result = restore.apply(request, connection, self._report)
             except BaseException as error:
                 if safety is not None:
                     self._settle_safety(safety, error)
@@ -179,7 +185,7 @@ class _Restore:
 
     def _begin_safety(self, selection: Selection) -> tuple[BackupRecord, Manifest | None]:
         """It borrows from the backup that is restored: then it holds only what differs, which is what will go."""
-        found = lineage.lending(self.record, self.sidecar.manifest, str(self.lease.before.project_id))
+        found = lineage.lending(self.record, self.sidecar, str(self.lease.before.project_id))
         safety = catalogue.begin(
             self.lease,
             backup_type=BackupRecord.Type.INCREMENTAL if found.record else BackupRecord.Type.FULL,
@@ -194,7 +200,7 @@ class _Restore:
     def _settle_safety(self, safety: BackupRecord, error: BaseException) -> None:
         """The restore failed. A safety backup that was complete by then is a good backup like any other."""
         try:
-            catalogue.finish_found(safety)
+            catalogue.finish(safety, catalogue.open_sidecar(safety, catalogue.get_vault()))
         except Exception:  # noqa: BLE001  # not complete: it goes, for the reason that the restore failed
             backups.settle_failed(safety, error, self.user)
 
@@ -240,6 +246,7 @@ class _Restore:
         models = self.choice.labels(self.sidecar.manifest) if self.choice.models else None
         record = f"{self.choice.record.label} {self.choice.record.key}" if self.choice.record else None
         choice = {"one_record": record, "models": models, "mode": self.choice.mode, "set_null": self.choice.set_null}
+        choice["accepted_unsigned"] = not self.sidecar.signed
         return {name: value for name, value in choice.items() if value and value != selecting.REPLACE}
 
     def _clear_cache(self, alias: str) -> None:
@@ -264,9 +271,20 @@ def _holds_sessions(alias: str) -> bool:
     return "cache" in project.SESSION_ENGINE and alias == project.SESSION_CACHE_ALIAS
 
 
-def _sidecar(record: BackupRecord) -> Sidecar:
+def _sidecar(record: BackupRecord, unsigned: bool) -> Sidecar:
     catalogue.restorable(record)
-    return catalogue.open_sidecar(record, catalogue.get_vault())
+    return catalogue.open_sidecar(record, catalogue.get_vault(), unsigned=unsigned)
+
+
+def _trusted(record: BackupRecord, user: AbstractBaseUser | None, *, accept_unsigned: bool) -> Sidecar:
+    """As it is now that nobody else writes. That somebody trusted what nobody signed is logged whatever comes of it."""
+    catalogue.refresh(record)
+    sidecar = _sidecar(record, accept_unsigned)
+    if not sidecar.signed:
+        message = _("Its manifest is not signed with a key that is known here; it was accepted all the same.")
+        level = BackupLog.Level.WARNING
+        journal.write(BackupLog.Operation.RESTORE, level, message, record=record, user=user, accepted_unsigned=True)
+    return sidecar
 
 
 def _types_of(sidecar: Sidecar, labels: Sequence[str]) -> list[str]:

@@ -26,7 +26,11 @@ class Running:
     seconds: float
 
     def __str__(self) -> str:
-        names = {"backup": _("A backup is running"), "restore": _("A restore is running")}
+        names = {
+            "backup": _("A backup is running"),
+            "restore": _("A restore is running"),
+            "keys": _("Keys are given to other recipients"),
+        }
         return names.get(self.operation, _("A cleanup is running"))
 
     @property

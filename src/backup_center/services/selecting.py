@@ -13,10 +13,11 @@ from django.utils.translation import gettext as _
 from .. import registry
 from ..engine.dialects.base import Connection, TableSpec
 from ..engine.errors import Refused
-from ..engine.manifest import Manifest, Sidecar
+from ..engine.manifest import Manifest
 from ..engine.restore import RestoreRequest
 from ..engine.selection import Picked, Selection
-from . import catalogue, identities, keys
+from ..engine.sidecar import Sidecar
+from . import catalogue, identities
 from .picking import Wanted, pick
 
 REPLACE: Literal["replace"] = "replace"
@@ -87,10 +88,10 @@ def request_for(sidecar: Sidecar, choice: Choice, connection: Connection) -> Res
     """The engine's order to restore this choice."""
     manifest = sidecar.manifest
     known = registry.table_specs(manifest.database["alias"])
-    archives = catalogue.archives_of(sidecar)
+    source = catalogue.source(sidecar.manifest, catalogue.get_vault())
     picked: Mapping[str, Picked] = {}
     if choice.record:
-        picked = pick(choice.record, manifest, connection, catalogue.source(sidecar, catalogue.get_vault()))
+        picked = pick(choice.record, manifest, connection, source)
     labels = [label for label in choice.labels(manifest) if not picked or label in picked]
     here = {spec.label for spec in known}
     usable = [label for label in labels if label in here]
@@ -104,9 +105,7 @@ def request_for(sidecar: Sidecar, choice: Choice, connection: Connection) -> Res
         also=_referring(usable, known, connection) if choice.set_null else (),
         picked=picked,
     )
-    request = RestoreRequest(
-        sidecar=sidecar, selection=selection, archives=archives, keyring=keys.keyring(catalogue.get_vault())
-    )
+    request = RestoreRequest(sidecar=sidecar, selection=selection, source=source)
     if picked or identities.CONTENT_TYPE not in labels:
         return request
     return replace(request, after_load=partial(identities.add_missing, before=identities.snapshot(connection)))

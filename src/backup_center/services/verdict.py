@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from .. import quantities, registry
 from ..models import BackupRecord
-from . import keys, lineage
+from . import lineage
 
 GOOD, LOOK, BAD = "good", "look", "bad"
 STALE = timedelta(days=2)
@@ -51,6 +51,7 @@ def verdict() -> Verdict:
 def _good_records() -> Iterator[BackupRecord]:
     """The newest first, but safety backups last: they hold what a restore replaced, mostly a bad state."""
     found = BackupRecord.objects.filter(status=Status.SUCCESS, is_damaged=False, database=DEFAULT_DB_ALIAS)
+    found = found.filter(is_unsigned=False)
     newest = list(found.defer("contents", "progress")[:LOOKED_AT])
     yield from (record for record in newest if record.trigger != Trigger.SAFETY)
     yield from (record for record in newest if record.trigger == Trigger.SAFETY)
@@ -70,8 +71,6 @@ def _restorable(record: BackupRecord, lacking: set[str], missing: Sequence[str])
     age = quantities.ago(moment)
     checked = _("verified") if record.verified_at else _("not verified yet")
     evidence = [_("Last good backup %(age)s, %(checked)s.") % {"age": age, "checked": checked}]
-    if record.is_encrypted and (reason := keys.state().cannot_decrypt):
-        evidence.append(_("It is encrypted. %(reason)s") % {"reason": reason})
     worries = list(missing)
     if lacking:
         labels = [str(found) for name, found in registry.data_types().items() if name in lacking]

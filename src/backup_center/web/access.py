@@ -28,7 +28,7 @@ from .forms import data_type_choices
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
-ACTIONS = ("view", "add", "change", "delete", "verify", "download", "restore", "browse")
+ACTIONS = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import")
 
 
 def permission(action: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import ClassVar
 
 from django.contrib import messages
@@ -10,7 +9,6 @@ from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBas
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from ..engine.encryption import KEY_SUFFIX
 from ..engine.errors import BackupCenterError, NotFound, Refused
 from ..models import BackupLog, BackupRecord
 from ..services import BackupService, cleanup, lineage, overview
@@ -18,7 +16,7 @@ from ..services.running import running
 from .access import StaffView
 
 LOG_SHOWN = 50
-CONTENT_TYPES = {".gz": "application/gzip", ".tar": "application/x-tar"}
+CONTENT_TYPES = {"gz": "application/gzip", "tar": "application/x-tar", "json": "application/json"}
 
 
 class BackupDetailView(StaffView):
@@ -56,12 +54,11 @@ class BackupDownloadView(StaffView):
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         record = self.record()
-        if request.GET.get("part") == "key":
-            stream, name = BackupService().open_key_file(record, self.actor), record.backup_name + KEY_SUFFIX
-        else:
-            stream, name = BackupService().open_archive(record, self.actor), record.file_path
+        part = request.GET.get("part", "")
+        name = BackupService().file_of(record, part)
+        stream = BackupService().open_archive(record, self.actor, part=part)
         answer = FileResponse(stream, as_attachment=True, filename=name)
-        answer["Content-Type"] = CONTENT_TYPES.get(PurePath(name).suffix, "application/octet-stream")
+        answer["Content-Type"] = CONTENT_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
         answer["X-Content-Type-Options"] = "nosniff"
         return answer
 

@@ -16,7 +16,6 @@ from django.utils.translation import gettext as _
 
 from .. import quantities, registry
 from ..conf import base_template, get_settings
-from ..engine.encryption import abbreviated
 from ..services import keys, overview
 from .access import StaffView
 
@@ -39,8 +38,6 @@ class SettingsView(StaffView):
         with suppress(ImproperlyConfigured):  # one of the findings says what it is
             facts = {
                 "settings": list(_settings()),
-                "encryption": get_settings().encryption,
-                "keys": keys.state(),
                 "data_types": registry.data_types().values(),
                 "not_covered": overview.not_covered(),
             }
@@ -55,13 +52,14 @@ def _settings() -> Iterator[Setting]:
         "BACKUP_DIR": (str(ours.directory), _("Where backups are kept.")),
         "BACKUP_COMPRESSION": (yes if ours.compression else no, _("Whether archives are compressed.")),
         "BACKUP_ENCRYPTION": (yes if ours.encryption else no, _("Whether archives are encrypted.")),
-        "BACKUP_ENCRYPTION_RECIPIENTS": (
-            ", ".join(map(abbreviated, ours.encryption_recipients)) or "–",
-            _("Public keys: to whom archives are encrypted."),
-        ),
+        "BACKUP_ENCRYPTION_RECIPIENTS": (", ".join(ours.recipients) or "–", _("Who can open new backups.")),
         "BACKUP_ENCRYPTION_IDENTITY_FILE": (
             str(ours.identity_file or "–"),
-            _("The file with the secret key, where this server shall decrypt."),
+            keys.why_locked() or _("This server can open encrypted backups."),
+        ),
+        "BACKUP_MANIFESTS_DIR": (
+            str(ours.manifests),
+            _("Where the manifests of encrypted backups are kept in clear, so that incremental ones need no key."),
         ),
         "BACKUP_RETENTION_DAYS": (
             quantities.count(ours.retention_days) if isinstance(ours.retention_days, int) else str(ours.retention_days),
@@ -78,7 +76,14 @@ def _settings() -> Iterator[Setting]:
         "BACKUP_DATA_TYPES": (_("see below"), _("Which models belong together.")),
         "BACKUP_EXCLUDE": (", ".join(ours.exclude) or "–", _("Models that are left out.")),
         "BACKUP_BASE_TEMPLATE": (base_template(), _("The template around these pages.")),
-        "SECRET_KEY": (MASK, _("Signs every backup. Old keys belong into SECRET_KEY_FALLBACKS.")),
+        "BACKUP_SIGNING_KEYS": (
+            MASK if ours.own_signing_keys else "–",
+            _("The first one signs every backup, all of them are accepted."),
+        ),
+        "SECRET_KEY": (
+            MASK,
+            _("Signs every backup where BACKUP_SIGNING_KEYS is empty. Old keys belong into SECRET_KEY_FALLBACKS."),
+        ),
     }
     for name, (value, meaning) in known.items():
         yield Setting(name=name, value=value, given=_is_given(name), meaning=meaning)

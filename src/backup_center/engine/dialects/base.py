@@ -87,12 +87,14 @@ class RawChunk:
 class Piece:
     """Some rows of one key range, in key order, as JSON. A range comes in as many pieces as it takes, or in none.
 
-    ``digest``: the sum of their digests, where the database has them.
+    ``first`` and ``last``: their keys' ends. ``digest``: the sum of their digests, where the database has them.
     """
 
     range: int
     body: bytes
     rows: int
+    first: list[Any]
+    last: list[Any]
     digest: int | None = None
 
 
@@ -201,7 +203,9 @@ class Connection(ABC):
         """
 
     @abstractmethod
-    def range_digests(self, table: LiveTable, borders: Iterable[Sequence[Any]]) -> dict[int, tuple[int, int]]:
+    def range_digests(
+        self, table: LiveTable, borders: Iterable[Sequence[Any]], wanted: Collection[int] | None = None
+    ) -> dict[int, tuple[int, int]]:
         """As ``digest``, for each of these ranges that has rows; only asked where ``digest`` answers."""
 
     @abstractmethod

@@ -1,112 +1,85 @@
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ...conf import get_settings
-from ...engine.errors import Refused, WrongKey
-from ...models import BackupRecord
-from ...services import catalogue, keys, rekeying
+from ...engine.errors import Locked
+from ...services import catalogue, keyring
 from ..terminal import BackupCommand
 
 
 class Command(BackupCommand):
-    help = gettext_lazy("Make, show and check the keys that backups are encrypted with.")  # type: ignore[assignment]
+    help = gettext_lazy("The keys of encrypted backups: make one, show, check, or change who can open.")  # type: ignore[assignment]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-        generate = actions.add_parser("generate", help=_("A new secret key, in a file of its own."))
-        generate.add_argument("file", metavar="FILE", help=_("Where to put it: away from the backups."))
+        generate = actions.add_parser("generate", help=_("Make an identity, to be kept away from this server."))
+        generate.add_argument("file", type=Path, metavar="FILE", help=_("Where it goes; nothing is overwritten."))
         generate.add_argument(
-            "--passphrase",
+            "--protect",
             action="store_true",
-            help=_("Protect the new file with BACKUP_ENCRYPTION_PASSPHRASE, from the environment."),
+            help=_("Encrypt the file itself, with BACKUP_ENCRYPTION_PASSPHRASE from the environment."),
         )
-        show = actions.add_parser("show", help=_("To whom backups are encrypted, and what this server can decrypt."))
-        check = actions.add_parser("check", help=_("Whether this server can decrypt backups."))
-        rekey = actions.add_parser("rekey", help=_("Encrypt the keys of backups to the recipients of today."))
-        rekey.add_argument("--yes", action="store_true", help=_("Don't ask."))
-        for action in (check, rekey):
-            action.add_argument(
-                "names", nargs="*", metavar="NAME", help=_("A backup's name or file; without any, all encrypted ones.")
-            )
-        for action in (generate, show, check, rekey):
-            action.add_argument("--json", action="store_true", default=SUPPRESS, help=_("Print the result as JSON."))
+        actions.add_parser("show", help=_("Who can open new backups, and what this server can open."))
+        check = actions.add_parser("check", help=_("Whether this server can open each backup."))
+        rekey = actions.add_parser("rekey", help=_("Give the keys of backups to the recipients that are set now."))
+        for some in (check, rekey):
+            some.add_argument("names", nargs="*", metavar="NAME", help=_("A backup's name or file; without any, all."))
 
     def run(self, **options: Any) -> None:
-        getattr(self, "_" + options["action"])(options)
+        getattr(self, "do_" + options["action"])(**options)
 
-    def _generate(self, options: dict[str, Any]) -> None:
-        passphrase = get_settings().passphrase if options["passphrase"] else ""
-        if options["passphrase"] and not passphrase:
-            raise Refused(_("BACKUP_ENCRYPTION_PASSPHRASE is not set in the environment."))
-        path = Path(options["file"])
-        recipient = keys.generate(path, passphrase)
-        text = _(
-            "The secret key is in %(path)s. Keep it, and a copy, away from this server: without it nobody can read the"
-            " backups, and with it everybody can."
-        )
-        self.say(text % {"path": path})
-        self.say(
-            _("Its public half belongs into the settings: BACKUP_ENCRYPTION_RECIPIENTS = [%(key)s]")
-            % {"key": f'"{recipient}"'}
-        )
-        self.answer({"file": str(path), "recipient": recipient})
+    def do_generate(self, *, file: Path, protect: bool, **_options: Any) -> None:
+        recipient = keyring.generate(file, protect=protect)
+        text = _("The identity is in %(path)s. Whoever has it can read the backups; without it nobody can.")
+        self.say(text % {"path": file})
+        self.say(_("Keep it, and a copy, away from this server. Here belongs only the recipient:"))
+        self.say(f'BACKUP_ENCRYPTION_RECIPIENTS = ["{recipient}"]')
+        self.answer({"file": str(file), "recipient": recipient})
 
-    def _show(self, options: dict[str, Any]) -> None:
-        settings, state = get_settings(), keys.state()
-        self.say(_("Backups are encrypted.") if settings.encryption else _("Backups are not encrypted."))
-        for recipient in settings.encryption_recipients:
-            self.say(_("Who can decrypt them: %(recipient)s") % {"recipient": recipient})
-        if state.cannot_encrypt:
-            self.say(state.cannot_encrypt)
-        self.say(
-            state.cannot_decrypt
-            or _("This server can decrypt what is encrypted to: %(keys)s")
-            % {"keys": ", ".join(state.own) or _("the passphrase")}
-        )
+    def do_show(self, **_options: Any) -> None:
+        state = keyring.state()
+        self.say(_("New backups are encrypted.") if state.encrypts else _("New backups are not encrypted."))
+        for recipient in state.recipients:
+            here = _("this server has its identity") if recipient in state.opens else _("its identity is not here")
+            self.say(f"  {recipient}  ({here})")
+        for recipient in state.opens:
+            if recipient not in state.recipients:
+                self.say(f"  {recipient}  ({_('only opens older backups')})")
+        if state.problem:
+            self.say(state.problem)
         self.answer(
             {
-                "encryption": settings.encryption,
-                "recipients": list(settings.encryption_recipients),
-                "cannot_encrypt": state.cannot_encrypt,
-                "cannot_decrypt": state.cannot_decrypt,
-                "own": list(state.own),
+                "encrypts": state.encrypts,
+                "recipients": state.recipients,
+                "opens": state.opens,
+                "passphrase": state.passphrase,
+                "problem": state.problem,
             }
         )
 
-    def _check(self, options: dict[str, Any]) -> None:
-        keys.recipients()
-        keys.identities()
-        records = self._records(options)
-        found = rekeying.check(records)
-        for name, reason in found.items():
-            self.say(f"{name}  {reason or _('can be decrypted')}")
-        if not records:
-            self.say(_("There is no encrypted backup; a key is set."))
-        self.answer(found)
-        if bad := [name for name, reason in found.items() if reason]:
-            raise WrongKey(_("This server can't decrypt: %(names)s.") % {"names": ", ".join(bad)})
+    def do_check(self, *, names: list[str], **_options: Any) -> None:
+        found = {record.backup_name: why for record, why in keyring.locked(self._records(names))}
+        for name, why in found.items():
+            self.say(f"{name}  {why or _('can be opened')}")
+        locked = [name for name, why in found.items() if why]
+        self.say(
+            _("%(count)d encrypted backups, %(locked)d of them can't be opened here.")
+            % {"count": len(found), "locked": len(locked)}
+        )
+        self.answer({"backups": found})
+        if locked:
+            raise Locked(_("Can't be opened here: %(names)s.") % {"names": ", ".join(locked)})
 
-    def _rekey(self, options: dict[str, Any]) -> None:
-        records = self._records(options)
-        recipients = ", ".join(get_settings().encryption_recipients)
-        if records and not options["yes"]:
-            question = _("Encrypt the keys of %(count)d backups to %(recipients)s, and to nobody else?")
-            self.confirm(question % {"count": len(records), "recipients": recipients})
-        rekeying.rekey(records)
-        self.say(_("%(count)d keys were encrypted anew.") % {"count": len(records)})
-        self.answer({"rekeyed": [record.backup_name for record in records], "recipients": recipients})
+    def do_rekey(self, *, names: list[str], **_options: Any) -> None:
+        done = keyring.rekey(self._records(names))
+        self.say(_("%(count)d backups can be opened by the recipients that are set now.") % {"count": len(done)})
+        self.answer({"rekeyed": done})
 
-    def _records(self, options: dict[str, Any]) -> list[BackupRecord]:
-        if not options["names"]:
-            return rekeying.encrypted_backups()
-        records = [catalogue.find(name) for name in options["names"]]
-        if plain := [record.backup_name for record in records if not record.is_encrypted]:
-            raise Refused(_("Not encrypted: %(names)s.") % {"names": ", ".join(plain)})
-        return records
+    def _records(self, names: list[str]) -> list[Any]:
+        return [catalogue.find(name) for name in names] if names else keyring.encrypted()

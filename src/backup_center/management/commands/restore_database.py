@@ -43,6 +43,11 @@ class Command(BackupCommand):
         parser.add_argument(
             "--undo", action="store_true", help=_("Take the latest restore back, or the latest of NAME.")
         )
+        parser.add_argument(
+            "--accept-unsigned",
+            action="store_true",
+            help=_("Restore it though no key that is known here signed its manifest: whoever wrote it, you trust it."),
+        )
         self.add_plan_arguments(parser)
 
     def add_plan_arguments(self, parser: ArgumentParser) -> None:
@@ -75,7 +80,7 @@ class Command(BackupCommand):
 
     def chosen(self, options: dict[str, Any]) -> tuple[BackupRecord, undoing.Undo | None, dict[str, Any]]:
         """What to restore, whether that undoes something, and what of it."""
-        choice = {name: options[name] for name in ("data_types", "models", "mode", "set_null")}
+        choice = {name: options[name] for name in ("data_types", "models", "mode", "set_null", "accept_unsigned")}
         if isinstance(choice["models"], str):  # from call_command, which doesn't parse what it is given
             choice["models"] = split_names(choice["models"])
         record = catalogue.find(options["name"]) if options["name"] else None

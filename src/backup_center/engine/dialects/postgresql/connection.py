@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from ...errors import DatabaseFailed, Refused
 from ..base import Connection, ForeignKey, KeyRange, LiveTable, Load, Piece, RawChunk, TableSpec
-from . import catalog, keys, reading, replacing
+from . import catalog, keys, reading, replacing, statements
 from .failures import failing_clearly, reading_clearly
 
 # One meaning for every value's text, whatever the role or the database have set; no limits but our own.
@@ -64,7 +64,7 @@ class PostgresConnection(Connection):
         )
         return {
             "version": version,
-            "digests": f"postgresql-{number // 10000}/{reading.DIGEST_VERSION}",
+            "digests": f"postgresql-{number // 10000}/{statements.DIGEST_VERSION}",
             "encoding": encoding,
             "collation": collation,
         }
@@ -123,23 +123,27 @@ class PostgresConnection(Connection):
         self, table: LiveTable, borders: Iterable[Sequence[Any]], wanted: Collection[int] | None = None
     ) -> Generator[Piece, None, None]:
         ends = list(borders)
-        self.stage(reading.BORDERS, table, table.key, ends)
+        self.stage(statements.BORDERS, table, table.key, ends)
         with reading_clearly(table):
             yield from reading.read_pieces(self._session, table, wanted, len(ends))
 
     def beside(
         self, table: LiveTable, rows: Iterable[Sequence[Any]]
     ) -> Generator[tuple[list[list[Any]], list[list[Any]]], None, None]:
-        self.stage(reading.BESIDE, table, table.names, rows)
+        self.stage(statements.BESIDE, table, table.names, rows)
         with reading_clearly(table):
             yield from reading.read_beside(self._session, table)
 
-    def range_digests(self, table: LiveTable, borders: Iterable[Sequence[Any]]) -> dict[int, tuple[int, int]]:
-        self.stage(reading.BORDERS, table, table.key, borders)
-        return {number: (rows, int(total)) for number, rows, total in self.query(reading.range_digests(table))}
+    def range_digests(
+        self, table: LiveTable, borders: Iterable[Sequence[Any]], wanted: Collection[int] | None = None
+    ) -> dict[int, tuple[int, int]]:
+        ends = list(borders)
+        self.stage(statements.BORDERS, table, table.key, ends)
+        queries = statements.range_digests(table, wanted, len(ends))
+        return {number: (rows, int(total)) for query in queries for number, rows, total in self.query(query)}
 
     def count(self, table: LiveTable) -> int:
-        [(rows,)] = self.query(f"SELECT count(*) FROM {reading.from_clause(table)}")
+        [(rows,)] = self.query(f"SELECT count(*) FROM {statements.from_clause(table)}")
         return int(rows)
 
     def estimate(self, table: LiveTable) -> int:
@@ -147,9 +151,9 @@ class PostgresConnection(Connection):
         return relation.estimate if relation.estimate > 0 else self.count(table)
 
     def digest(self, table: LiveTable) -> tuple[int, int] | None:
-        digest = reading.row_digest(table)
+        digest = statements.row_digest(table)
         [(rows, total)] = self.query(
-            f"SELECT count(*), coalesce(sum({digest}), 0)::text FROM {reading.from_clause(table)}"
+            f"SELECT count(*), coalesce(sum({digest}), 0)::text FROM {statements.from_clause(table)}"
         )
         return rows, int(total)
 
@@ -177,7 +181,7 @@ class PostgresConnection(Connection):
                 copy.write_row(row)
 
     def within(self, table: LiveTable, part: KeyRange) -> tuple[str, Sequence[Any]]:
-        return reading.within(self._session, table, part), ()
+        return statements.within(self._session, table, part), ()
 
     # Single keys
 
@@ -232,7 +236,7 @@ class PostgresConnection(Connection):
                 continue  # it counts down: what it handed out is not below any key of ours
             found = [at_least.get(column)]
             if counts:
-                found += self.query(f"SELECT max({catalog.quote(column)}) FROM {reading.from_clause(table)}")[0]
+                found += self.query(f"SELECT max({catalog.quote(column)}) FROM {statements.from_clause(table)}")[0]
             floor = max((value for value in found if value is not None), default=None)
             if floor is not None:
                 self.query(
@@ -308,7 +312,7 @@ class PostgresConnection(Connection):
     def _lockable(self, specs: Sequence[TableSpec]) -> list[str]:
         names = [catalog.regclass_text(spec.table) for spec in specs]
         rows = self.query(catalog.RELATIONS, [names])
-        return [reading.named(row[3], row[2]) for row in rows if not catalog.why_not_plain(row[2])]
+        return [statements.named(row[3], row[2]) for row in rows if not catalog.why_not_plain(row[2])]
 
 
 def _hidden(table: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..base import LiveTable
 from .catalog import quote
-from .reading import from_clause
+from .statements import from_clause
 
 KEY, OTHERS = "backup_center_key", "backup_center_others"  # temporary tables, typed and collated like the key's columns
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from ...errors import Refused
 from ..base import ForeignKey, LiveTable, Load, Staged, is_large
-from . import catalog, reading
+from . import catalog, statements
 
 if TYPE_CHECKING:
     from .connection import PostgresConnection
@@ -121,17 +121,17 @@ def _empty(connection: PostgresConnection, loads: Sequence[Load], whole: Sequenc
         if load.staged is not None:
             _take_away(connection, load.table, load.staged)
         elif load not in whole and load.empties:
-            connection.execute(f"DELETE FROM {reading.from_clause(load.table)}")
+            connection.execute(f"DELETE FROM {statements.from_clause(load.table)}")
 
 
 def _take_away(connection: PostgresConnection, table: LiveTable, staged: Staged) -> None:
     key = [catalog.quote(name) for name in table.key]
     same_key = " AND ".join(f"t.{name} = g.c{index}" for index, name in enumerate(key))
     connection.execute(f"ANALYZE pg_temp.{staged.gone}")
-    connection.execute(f"DELETE FROM {reading.from_clause(table)} t USING pg_temp.{staged.gone} g WHERE {same_key}")
+    connection.execute(f"DELETE FROM {statements.from_clause(table)} t USING pg_temp.{staged.gone} g WHERE {same_key}")
     for emptied in staged.emptied:
         where, params = connection.within(table, emptied)
-        connection.execute(f"DELETE FROM {reading.from_clause(table)} WHERE {where}", params)
+        connection.execute(f"DELETE FROM {statements.from_clause(table)} WHERE {where}", params)
 
 
 def _load(connection: PostgresConnection, load: Load) -> None:

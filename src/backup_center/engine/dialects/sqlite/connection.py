@@ -94,7 +94,9 @@ class SqliteConnection(Connection):
         with failing_clearly():
             yield from reading.read_beside(self._session, table, rows)
 
-    def range_digests(self, table: LiveTable, borders: Iterable[Sequence[Any]]) -> dict[int, tuple[int, int]]:
+    def range_digests(
+        self, table: LiveTable, borders: Iterable[Sequence[Any]], wanted: Collection[int] | None = None
+    ) -> dict[int, tuple[int, int]]:
         return {}
 
     def count(self, table: LiveTable) -> int:

@@ -82,6 +82,7 @@ def _read_part(
     """Rows and borders in the table's own order: SQLite merges two sorted streams; the borders number the ranges."""
     stage(session, BORDERS, table.key, borders)
     cursor = session.cursor()
+    keys = [table.names.index(name) for name in table.key]
     try:
         cursor.execute(*_pieces_statement(table, part))
         step = STEP
@@ -92,7 +93,8 @@ def _read_part(
                     number += len(rows)
                 else:
                     body = encode(rows)
-                    yield Piece(range=number, body=body, rows=len(rows))
+                    first, last = (values.encode_key([row[index] for index in keys]) for row in (rows[0], rows[-1]))
+                    yield Piece(range=number, body=body, rows=len(rows), first=first, last=last)
                     step = _step(len(rows), len(body))
     except sqlite3.OperationalError as error:
         if "decode" not in str(error).lower():

@@ -1,0 +1,73 @@
+"""The server is gone. What is left: the vault, and the secret that signed (docs/disaster-recovery.md)."""
+
+import shutil
+
+import pytest
+
+from tests.acceptance.test_mall import contents
+from tests.projects import Project
+
+SIGNING_KEYS = "kept-in-a-safe-apart-from-the-server-and-its-backups"
+# What was signed by, and what the new machine is given. Encrypted and remote vaults: more of these.
+SECRETS = {
+    "own signing keys": ({"MALL_SIGNING_KEYS": SIGNING_KEYS}, {"MALL_SIGNING_KEYS": SIGNING_KEYS}),
+    "the old secret key": ({"DJANGO_SECRET_KEY": "old " * 10}, {"MALL_OLD_SECRET_KEY": "old " * 10}),
+}
+# As they came to be over years, one by one; a new machine migrates them all at once.
+OTHER_ORDER = ("finance", "operations", "backup", "sessions", "admin")
+MEANINGS = """
+    SELECT p.id, c.app_label, c.model, p.codename FROM auth_permission p
+    JOIN django_content_type c ON c.id = p.content_type_id ORDER BY p.id
+"""
+LOGGED = """
+    SELECT l.id, c.app_label, c.model, l.object_id FROM django_admin_log l
+    JOIN django_content_type c ON c.id = l.content_type_id ORDER BY l.id
+"""
+
+
+# Two backups: the second borrows from the first.
+NIGHTS = """
+import json
+from apps.store.models import Shop
+from backup_center.services import BackupService
+
+BackupService().create_backup()
+Shop.objects.filter(pk=1).update(name="new")
+print(json.dumps(BackupService().create_backup(backup_type="INCREMENTAL").backup_name))
+"""
+MIGRATIONS = f"""
+from django.core.management import call_command
+
+for app in {OTHER_ORDER}:
+    call_command("migrate", app, verbosity=0)
+call_command("migrate", verbosity=0)
+print("null")
+"""
+
+
+@pytest.fixture(scope="module")
+def new_machine(make_mall, tmp_path_factory) -> Project:
+    """Migrated, and empty. Never changed: tests get copies."""
+    found = make_mall(tmp_path_factory.mktemp("new") / "mall")
+    found.python(MIGRATIONS)
+    return found
+
+
+@pytest.mark.parametrize("secrets", SECRETS)
+def test_an_empty_machine_with_the_vault_and_the_secret_is_the_mall_again(
+    mall: Project, new_machine: Project, make_mall, tmp_path, secrets
+):
+    before, after = SECRETS[secrets]
+    name = mall.python(NIGHTS, **before)
+    rows, meanings, logged = contents(mall), mall.rows(MEANINGS), mall.rows(LOGGED)
+    empty = make_mall(tmp_path / "empty", like=new_machine)
+    shutil.copytree(mall.folder / "backups", empty.folder / "backups")
+    assert not set(meanings) <= set(empty.rows(MEANINGS))  # or this proves nothing
+
+    said = empty.run("rescan_vaults", **after).stdout
+    empty.run("restore_database", name, "--yes", "--without-safety-backup", **after)
+
+    assert "2 backups were added" in said
+    assert contents(empty) == rows
+    assert empty.rows(LOGGED) == logged
+    assert set(meanings) <= set(empty.rows(MEANINGS))
