@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from django.utils.translation import gettext as _
 
-from . import chunks
+from . import chunks, keyfiles
 from .chunks import Chunk
-from .errors import Damaged, NotFound
+from .errors import Damaged, Locked, NotFound
 from .manifest import Manifest, Table
 from .sidecar import Clear, Sidecar, Stored
 from .sources import Source
@@ -29,7 +29,9 @@ class Finding:
 
 
 def require_whole(sidecar: Sidecar, source: Source) -> None:
-    """Raises ``Damaged`` with every finding unless the backup is whole."""
+    """Raises ``Damaged`` with every finding unless the backup is whole, ``Locked`` unless all of it can be opened."""
+    for archive in sidecar.manifest.keys:
+        source.packing(archive)
     findings = examine(sidecar, source)
     if findings:
         raise Damaged(
@@ -47,33 +49,51 @@ def examine(
 ) -> list[Finding]:
     """Everything that is wrong with a backup: an empty list means that it restores.
 
-    The file: present, of its size and SHA-256 (which the sidecar signs), and what others lend. ``deep`` also unpacks
-    every chunk and checks its rows, their digest and its range; a damaged file is searched chunk by chunk anyway, to
-    name what is lost.
+    The file: present, of its size and SHA-256 (which the sidecar signs), what others lend, and the keys of all.
+    ``deep`` also unpacks every chunk and checks its rows, their digest and its range; a damaged file is searched chunk
+    by chunk anyway, to name what is lost.
     """
     found = _examine_file(source.vault, sidecar.manifest.archive_name, sidecar.size, sidecar.sha256)
+    lost = _examine_keys(sidecar.manifest.keys, source)
     if found and not source.vault.exists(sidecar.manifest.archive_name):
-        return found
+        return found + lost
     if deep:
-        return found + examine_chunks(sidecar.manifest, source, progress)
+        return found + lost + examine_chunks(sidecar.manifest, source, progress)
     looked_at = set() if found else {sidecar.manifest.id}
     for table in sidecar.manifest.tables:
         for index, chunk in enumerate(table.chunks):
             if chunk.archive not in looked_at:
                 name = chunks.entry_name(table.label, index)
                 found += _examine_stored(chunk, source, name, label=table.label, chunk=index)
-    return found
+    return found + lost
 
 
 def examine_clear(clear: Clear, source: Source) -> list[Finding]:
     """The same without a key: bytes are looked at, not rows."""
     found = _examine_file(source.vault, clear.archive_name, clear.size, clear.sha256)
+    lost = _examine_keys(clear.keys, source)
     if found and not source.vault.exists(clear.archive_name):
-        return found
+        return found + lost
     looked_at = set() if found else {clear.id}
     for number, stored in enumerate(clear.stored):
         if stored.archive not in looked_at:
             found += _examine_stored(stored, source, _("chunk %(number)d") % {"number": number})
+    return found + lost
+
+
+def _examine_keys(keys: Mapping[str, str], source: Source) -> list[Finding]:
+    """Without its key file an archive is lost, however whole it is. Each is opened, if this server can."""
+    found = []
+    for archive in keys:
+        if archive not in source.archives:
+            continue  # its chunks tell
+        try:
+            keyfiles.read(source.vault, keyfiles.name_of(source.archives[archive]))
+            source.packing(archive)
+        except Locked:
+            continue
+        except (Damaged, NotFound) as error:
+            found.append(Finding(message=str(error)))
     return found
 
 
