@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any, ClassVar, cast
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected as ask_before_deleting
@@ -25,7 +26,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from . import quantities, registry
 from .engine.errors import BackupCenterError, Busy
 from .models import BackupCenter, BackupLog, BackupRecord
-from .services import BackupService
+from .services import BackupService, identity, origin
 from .services.connecting import home_alias
 
 Fieldsets = tuple[tuple[Any, Any], ...]
@@ -46,6 +47,18 @@ def may(request: HttpRequest, verb: str, model: type[models.Model]) -> bool:
     """Asked by the model's own label, which isn't ``backup`` in every project."""
     codename = get_permission_codename(verb, model._meta)
     return request.user.has_perm(f"{model._meta.app_label}.{codename}")
+
+
+def ask_who(admin_: admin.ModelAdmin[Any], request: HttpRequest) -> HttpResponse | None:
+    """The way to the password, as our own pages go it; ``None`` once it is known who this is."""
+    if (answer := identity.asks_the_host(request)) or identity.is_confirmed(request):
+        return answer
+    if url := page("confirm_identity"):
+        admin_.message_user(request, _("Nothing was changed yet: enter your password first."), messages.WARNING)
+        return HttpResponseRedirect(f"{url}?{urlencode({'next': request.get_full_path()})}")
+    text = _("Nothing was changed: the page that asks for your password is missing. Include backup_center.urls.")
+    admin_.message_user(request, text, messages.ERROR)
+    return HttpResponseRedirect(reverse("admin:index", current_app=admin_.admin_site.name))
 
 
 def yes_or_no(name: str) -> Any:
@@ -128,17 +141,24 @@ class BackupRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @transaction.non_atomic_requests(using=home_alias())
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return super().changelist_view(request, extra_context)
+        with origin.acting_for(request):
+            return super().changelist_view(request, extra_context)
 
     @transaction.non_atomic_requests(using=home_alias())
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        if self.has_delete_permission(request) and (answer := ask_who(self, request)):
+            return answer
         try:
-            # What Django's delete_view wraps into a transaction.
-            response: HttpResponse = cast(Any, self)._delete_view(request, object_id, extra_context)  # noqa: SLF001
-            return response
+            with origin.acting_for(request):
+                return self._delete_outside_of_transactions(request, object_id, extra_context)
         except BackupCenterError as error:
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(request.path.removesuffix("delete/") + "change/")
+
+    def _delete_outside_of_transactions(self, request: HttpRequest, object_id: str, context: Any) -> HttpResponse:
+        """What Django's delete_view wraps into one."""
+        response: HttpResponse = cast(Any, self)._delete_view(request, object_id, context)  # noqa: SLF001
+        return response
 
     def log_deletions(self, request: HttpRequest, queryset: Iterable[BackupRecord]) -> Any:
         """Django calls it before it deletes; a refused deletion must not stand in its log."""
@@ -151,6 +171,8 @@ class BackupRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.action(permissions=["delete"], description=cast(Any, ask_before_deleting).short_description)
     def delete_selected(self, request: HttpRequest, queryset: models.QuerySet[BackupRecord]) -> HttpResponseBase | None:
         """Each by itself, the newest first, since an older one may be needed by it. What is refused stays whole."""
+        if answer := ask_who(self, request):
+            return answer
         if not request.POST.get("post"):
             return ask_before_deleting(self, request, queryset)
         deleted = 0
@@ -248,11 +270,11 @@ class BackupRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(BackupLog)
 class BackupLogAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "operation", "log_level", "backup_name", "message", "operated_by_name")
-    list_filter = ("operation", "log_level", "created_at")
-    search_fields = ("message", "backup_name", "operated_by_name")
-    fields = ("created_at", "operation", "log_level", "backup_name", "backup_record", "message", "facts",
-              "operated_by_name")  # fmt: skip
+    list_display = ("created_at", "operation", "log_level", "backup_name", "message", "operated_by_name", "origin")
+    list_filter = ("operation", "log_level", "refused", "created_at")
+    search_fields = ("message", "backup_name", "operated_by_name", "origin")
+    fields = ("created_at", "operation", "log_level", "refused", "backup_name", "backup_record", "message", "facts",
+              "operated_by_name", "operated_by_key", "origin", "number", "hash")  # fmt: skip
     readonly_fields = fields
     list_per_page = ROWS
     # The log grows for as long as the project lives: it is counted once a page, and read along its primary key.

@@ -17,7 +17,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.translation import gettext as _
 
 from . import registry
-from .conf import Settings, get_settings
+from .conf import Settings, get_access_settings, get_settings, host_function
 from .engine.errors import BackupCenterError
 
 SHORTEST_SECRET = 32  # characters
@@ -35,6 +35,7 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
         *_folder(settings.directory),
         *_data_types(settings),
         *_masks(settings),
+        *_access(),
         *_databases(),
         *_order_of_apps(),
         *_encryption(settings),
@@ -179,6 +180,28 @@ def _masks(settings: Settings) -> Iterator[checks.CheckMessage]:
             hint=_('Write "app_label.Model.field" or "*.field".'),
             id="backup_center.W005",
         )
+
+
+def _access() -> Iterator[checks.CheckMessage]:
+    access = get_access_settings()
+    seconds = access.reauthenticate_seconds
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 0:
+        yield checks.Error(
+            _("BACKUP_REAUTHENTICATE_SECONDS must be a number of seconds; 0 asks nobody."),
+            hint=_("The default is %(seconds)d.") % {"seconds": 300},
+            id="backup_center.E020",
+        )
+    functions = {
+        "BACKUP_REAUTHENTICATION": access.reauthentication,
+        "BACKUP_CLIENT_ADDRESS": access.client_address,
+    }
+    for name, path in functions.items():
+        try:
+            if path is not None:
+                host_function(name, path)
+        except ImproperlyConfigured as error:
+            hint = _('Write the dotted path of a function that takes the request: "site.people.check".')
+            yield checks.Error(str(error), hint=hint, id="backup_center.E021")
 
 
 def _databases() -> Iterator[checks.CheckMessage]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings as project
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 
@@ -65,6 +67,39 @@ def get_settings() -> Settings:
         own_signing_keys=own,
         signing_keys=_signing_keys(own),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessSettings:
+    """Who must prove what. By themselves: every page asks, also where another setting can't be read."""
+
+    web_restore: bool
+    reauthenticate_seconds: int
+    reauthentication: str | None
+    client_address: str | None
+
+
+def get_access_settings() -> AccessSettings:
+    return AccessSettings(
+        web_restore=bool(getattr(project, "BACKUP_WEB_RESTORE", True)),
+        reauthenticate_seconds=getattr(project, "BACKUP_REAUTHENTICATE_SECONDS", 300) or 0,
+        reauthentication=getattr(project, "BACKUP_REAUTHENTICATION", None),
+        client_address=getattr(project, "BACKUP_CLIENT_ADDRESS", None),
+    )
+
+
+def host_function(setting: str, path: str) -> Callable[[HttpRequest], Any]:
+    """What a host supplies, by its dotted path."""
+    try:
+        found = import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            _("%(setting)s names %(path)s, which can't be imported: %(error)s")
+            % {"setting": setting, "path": path, "error": error}
+        ) from error
+    if not callable(found):
+        raise ImproperlyConfigured(_("%(setting)s must name a function.") % {"setting": setting})
+    return cast("Callable[[HttpRequest], Any]", found)
 
 
 def base_template() -> str:

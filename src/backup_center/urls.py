@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .web import browsing, creating, details, importing, listing, logs, records, restoring, settings
+from .web import (
+    browsing,
+    creating,
+    details,
+    exporting,
+    identity,
+    importing,
+    listing,
+    logs,
+    records,
+    restoring,
+    settings,
+)
 
 app_name = "backup"
 
@@ -14,8 +26,11 @@ urlpatterns = [
     path("import/", importing.BackupImportView.as_view(), name="import"),
     path("stats/", listing.BackupStatsView.as_view(), name="stats"),
     path("selected/", listing.SelectedView.as_view(), name="selected"),
+    path("confirm-identity/", identity.ConfirmIdentityView.as_view(), name="confirm_identity"),
     path("progress/", creating.ProgressView.as_view(), name="progress"),
     path("log/", logs.LogView.as_view(), name="log"),
+    path("log/verify/", logs.LogVerifyView.as_view(), name="log_verify"),
+    path("log/export/", exporting.LogExportView.as_view(), name="log_export"),
     path("log/<int:pk>/", logs.LogEntryView.as_view(), name="log_entry"),
     path("log/<int:pk>/undo/", restoring.RestoreUndoView.as_view(), name="undo"),
     path("settings/", settings.SettingsView.as_view(), name="settings"),

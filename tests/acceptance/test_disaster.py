@@ -3,14 +3,17 @@
 import shutil
 
 import pytest
+from pyrage import x25519
 
 from tests.acceptance.test_mall import contents
 from tests.projects import Project
 
 SIGNING_KEYS = "kept-in-a-safe-apart-from-the-server-and-its-backups"
-# What was signed by, and what the new machine is given. Encrypted and remote vaults: more of these.
+IDENTITY = {"BACKUP_ENCRYPTION_IDENTITY": str(x25519.Identity.generate())}
+# The environment of the old machine, and what the new one is given. Remote vaults: more of these.
 SECRETS = {
     "own signing keys": ({"MALL_SIGNING_KEYS": SIGNING_KEYS}, {"MALL_SIGNING_KEYS": SIGNING_KEYS}),
+    "encrypted": ({"MALL_SIGNING_KEYS": SIGNING_KEYS, **IDENTITY}, {"MALL_SIGNING_KEYS": SIGNING_KEYS, **IDENTITY}),
     "the old secret key": ({"DJANGO_SECRET_KEY": "old " * 10}, {"MALL_OLD_SECRET_KEY": "old " * 10}),
 }
 # As they came to be over years, one by one; a new machine migrates them all at once.
@@ -27,10 +30,14 @@ LOGGED = """
 
 # Two backups: the second borrows from the first.
 NIGHTS = """
-import json
+import json, os
+from django.conf import settings
 from apps.store.models import Shop
-from backup_center.services import BackupService
+from backup_center.engine.encryption import public_of
+from backup_center.services import BackupService, keys
 
+settings.BACKUP_ENCRYPTION = "BACKUP_ENCRYPTION_IDENTITY" in os.environ
+settings.BACKUP_ENCRYPTION_RECIPIENTS = public_of(keys.identities().secrets) if settings.BACKUP_ENCRYPTION else []
 BackupService().create_backup()
 Shop.objects.filter(pk=1).update(name="new")
 print(json.dumps(BackupService().create_backup(backup_type="INCREMENTAL").backup_name))

@@ -213,10 +213,13 @@ def test_the_admin_works_under_another_label_and_in_requests_that_are_transactio
     answers = clinic.python(
         """
 import json
+from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.test import Client
 from people.models import Member
 from backup_center.models import BackupLog, BackupRecord
+
+settings.BACKUP_REAUTHENTICATE_SECONDS = 0
 
 def client(*codenames):
     member = Member.objects.create_user(f"{len(codenames)}@clinic.example")
@@ -254,6 +257,7 @@ from backup_center.models import BackupRecord
 
 settings.TEMPLATES[0]["OPTIONS"]["context_processors"] = []
 settings.MIDDLEWARE.pop()
+settings.BACKUP_REAUTHENTICATE_SECONDS = 0
 member = Member.objects.create_user("me@clinic.example")
 client = Client()
 client.force_login(member)

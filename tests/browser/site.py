@@ -18,6 +18,7 @@ SIGN_IN = """
 import json, os
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from backup_center.services import identity
 
 wanted = json.loads(os.environ["SIGN_IN"])
 user, _new = User.objects.update_or_create(username=wanted["name"], defaults=wanted["flags"])
@@ -26,6 +27,9 @@ assert {permission.codename for permission in ours} == set(wanted["permissions"]
 user.user_permissions.set(ours)
 client = Client()
 client.force_login(user)
+session = client.session
+session[identity.KEY] = identity.mark_for(user)
+session.save()
 print(json.dumps(client.cookies["sessionid"].value))
 """
 

@@ -15,6 +15,7 @@ PAGES = {
     "list": "/backup/",
     "list-filtered": "/backup/?status=FAILED&sort=-size",
     "create": "/backup/create/",
+    "import": "/backup/import/",
     "detail": "/backup/{backup}/",
     "detail-failed": "/backup/{failed}/",
     "detail-pinned": "/backup/{pinned}/",
@@ -27,13 +28,14 @@ PAGES = {
     "record": "/backup/record/store.shop/{shop}/",
     "undo": "/backup/log/{entry}/undo/",
     "log": "/backup/log/",
+    "log-refused": "/backup/log/?refused=on&since=2026-01-01",
     "log-entry": "/backup/log/{entry}/",
     "settings": "/backup/settings/",
 }
 # What may stay English: names of models, settings, files, formats and units.
 NAMES = re.compile(
     r"backups/（No space left on device）|backup/base\.html|[a-z_]+\.[\w.]+|[A-Z_]{2,}(-\d+)?|backup_\w+(\.[\w.]+)*"
-    r"|/\S+|[KMG]iB|django_\w+|admin|default|[0-9a-f]{8,}"
+    r"|/\S+|[KMG]iB|django_\w+|\w+@\S+|admin|default|[0-9a-f]{8,}"
 )
 
 # Django names automatic many-to-many tables in English: "user-group relationship".
@@ -108,6 +110,30 @@ print(json.dumps(User.objects.create_superuser("sun", password="mu-lan-2026").pk
     page.get_by_label("密码").fill("mu-lan-2026")
     page.get_by_role("button", name="登录").click()
     expect(page).to_have_url(re.compile("/backup/settings/$"))
+
+
+def test_the_password_is_asked_again_and_one_goes_on_with_ones_choice(open_page, site, keys):
+    site.project.python("""
+import json
+from django.contrib.auth.models import User
+print(json.dumps(User.objects.create_superuser("li", password="mu-lan-2026").pk))
+""")
+    page = open_page()
+    wanted = f"/backup/{keys['safety']}/restore/?types=SHOP"
+    page.goto(wanted)
+    page.get_by_label("用户名").fill("li")
+    page.get_by_label("密码").fill("mu-lan-2026")
+    page.get_by_role("button", name="登录").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("请确认身份")
+    expect(page.get_by_label("li 的密码")).to_be_focused()
+    axe(page)
+    fits_a_phone(page)
+    left = set(re.findall(r"[A-Za-z]{3,}", NAMES.sub(" ", page.locator("body").inner_text())))
+    assert not left
+    page.get_by_label("li 的密码").fill("mu-lan-2026")
+    page.get_by_role("button", name="继续").click()
+    expect(page).to_have_url(re.compile(re.escape(wanted) + "$"))
+    expect(page.get_by_role("status")).to_contain_text("身份已确认")
 
 
 def test_a_failure_says_what_happened_and_what_to_do(open_page, own_site, problems):

@@ -263,5 +263,6 @@ def _kind(path: Any) -> str:
 
 def _statement(sql: str) -> str:
     """Its beginning; all PRAGMAs of a name are one kind."""
-    text = re.sub(r"\d+", "N", " ".join(sql.split())[:60])
+    sql = re.sub(r"'[0-9a-f]{64}'", "'H'", " ".join(sql.split()))
+    text = re.sub(r"\d+", "N", sql)[:60]
     return text.partition("(")[0] if text.startswith("PRAGMA") else text

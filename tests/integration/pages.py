@@ -12,22 +12,35 @@ from django.test import Client
 from django.utils import timezone
 
 from backup_center.models import BackupRecord
+from backup_center.services import identity
 
-ALL = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import")
+ALL = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import", "export")
 
 
 def person(*actions: str, name: str = "", staff: bool = True) -> Any:
     """An account with exactly these permissions on backups."""
     user = get_user_model().objects.create_user(name or f"person-{uuid.uuid4().hex[:8]}", is_staff=staff)
-    codenames = [f"{action}_backuprecord" for action in actions]
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    user.user_permissions.set(Permission.objects.filter(codename__in=[codename(action) for action in actions]))
     return user
 
 
-def browser(user: Any = None, *, language: str = "en", **options: Any) -> Client:
+def codename(action: str) -> str:
+    return f"{action}_{'backuplog' if action == 'export' else 'backuprecord'}"
+
+
+def log_in(client: Client, user: Any, *, confirmed: bool = True) -> None:
+    """``confirmed``: he has just entered his password once more."""
+    client.force_login(user)
+    if confirmed:
+        session = client.session
+        session[identity.KEY] = identity.mark_for(user)
+        session.save()
+
+
+def browser(user: Any = None, *, language: str = "en", confirmed: bool = True, **options: Any) -> Client:
     client = Client(headers={"accept-language": language}, **options)
     if user is not None:
-        client.force_login(user)
+        log_in(client, user, confirmed=confirmed)
     return client
 
 

@@ -9,10 +9,11 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from backup_center.engine.errors import Locked, NotFound
-from backup_center.models import BackupRecord
+from backup_center.models import BackupLog, BackupRecord
 from backup_center.services import keyring
 from backup_center.services.lease import hold
 from tests.integration.forging import archive_path
+from tests.integration.pages import ALL, browser, person
 from tests.integration.test_page_backup import at
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -127,6 +128,7 @@ def test_rekey_gives_keys_to_other_recipients_and_touches_nothing_else(
     settings.BACKUP_ENCRYPTION_RECIPIENTS = [keyring.generate(successor)]
     error = refused("rekey")
     assert (error.returncode, "No key was changed" in str(error)) == (Locked.exit_code, True)
+    assert BackupLog.objects.filter(refused=True, message__startswith="No key was changed").count() == 1
 
     settings.BACKUP_ENCRYPTION_IDENTITY_FILE = identity
     assert "1 backups can be opened" in said("rekey", record.backup_name)
@@ -147,23 +149,24 @@ def test_rekey_of_what_is_not_encrypted_is_refused(small_zoo, backups, identity,
     assert "is not encrypted" in str(refused("rekey", plain.backup_name))
 
 
-def test_pages_show_the_state_of_keys_and_hand_out_every_part(small_zoo, backups, identity, admin_client, settings):
+def test_pages_show_the_state_of_keys_and_hand_out_every_part(small_zoo, backups, identity, settings):
+    client = browser(person(*ALL))
     record = backups.create_backup()
-    page = admin_client.get(at("detail", record)).content.decode()
+    page = client.get(at("detail", record)).content.decode()
     assert "the key file" in page
     for part, suffix in (("", ".age.tar"), ("manifest", ".manifest.json"), ("key", ".key.age")):
-        answer = admin_client.get(at("download", record), {"part": part} if part else {})
+        answer = client.get(at("download", record), {"part": part} if part else {})
         path = archive_path(record).with_name(record.backup_name + suffix)
         assert b"".join(answer.streaming_content) == path.read_bytes()
         assert path.name in answer["Content-Disposition"]
-    assert admin_client.get(at("download", record), {"part": "../x"}).status_code == 404
-    page = admin_client.get("/backup/settings/").content.decode()
+    assert client.get(at("download", record), {"part": "../x"}).status_code == 404
+    page = client.get("/backup/settings/").content.decode()
     assert "it makes encrypted backups and can&#x27;t read them" in page
     settings.BACKUP_ENCRYPTION_IDENTITY_FILE = identity
-    page = admin_client.get("/backup/settings/").content.decode()
+    page = client.get("/backup/settings/").content.decode()
     assert "This server can open encrypted backups." in page
     assert "SECRET-KEY" not in page
-    assert "the key file" not in admin_client.get(at("detail", plain(backups, settings))).content.decode()
+    assert "the key file" not in client.get(at("detail", plain(backups, settings))).content.decode()
 
 
 def plain(backups, settings):

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from backup_center.models import BackupLog, BackupRecord
-from tests.integration.pages import ALL, a_record, browser, person
+from tests.integration.pages import ALL, a_record, browser, codename, person
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,6 +34,8 @@ PAGES = [
     ("progress", False, "get", "view"),
     ("log", False, "get", "view"),
     ("log_entry", True, "get", "view"),
+    ("log_verify", False, "post", "verify"),
+    ("log_export", False, "get", "export"),
     ("settings", False, "get", "view"),
 ]
 IDS = [f"{method}-{name}" for name, _record, method, _action in PAGES]
@@ -66,9 +68,12 @@ def test_every_permission_but_the_one_that_it_takes_is_not_enough(address, name,
     lacking = person(*(other for other in ALL if other != action))
     answer = getattr(browser(lacking), method)(address(name, with_record))
     assert answer.status_code == 403
-    assert f"backup.{action}_backuprecord" in answer.content.decode()
+    assert f"backup.{codename(action)}" in answer.content.decode()
     assert BackupRecord.objects.count() == 1
-    assert BackupLog.objects.count() == 1
+    refused = BackupLog.objects.get(refused=True)
+    assert (refused.operation, refused.refused, refused.operated_by) == ("ACCESS", True, lacking)
+    assert refused.details == {"path": address(name, with_record), "method": method.upper()}
+    assert BackupLog.objects.count() == 2
 
 
 @pytest.mark.parametrize(("name", "with_record", "method", "action"), PAGES, ids=IDS)
@@ -85,9 +90,9 @@ def test_changes_need_the_forms_token(address, name, with_record):
     assert BackupLog.objects.count() == 1
 
 
-@pytest.mark.parametrize("name", [*POST_ONLY, "selected"])
+@pytest.mark.parametrize("name", [*POST_ONLY, "log_verify"])
 def test_nothing_changes_by_looking(address, name):
-    assert browser(person(*ALL)).get(address(name, name != "selected")).status_code == 405
+    assert browser(person(*ALL)).get(address(name, name != "log_verify")).status_code == 405
     assert BackupRecord.objects.count() == 1
 
 

@@ -195,7 +195,7 @@ def test_what_is_pinned_is_not_deleted_until_it_is_released(client, backups, sma
     assert f"{record.backup_name} was deleted." in page
     assert not BackupRecord.objects.exists()
     assert not small_zoo.files()
-    assert BackupLog.objects.filter(backup_name=record.backup_name, operation="DELETE").count() == 3
+    assert BackupLog.objects.filter(backup_name=record.backup_name, operation="DELETE").count() == 4
 
 
 def test_what_somebody_else_has_just_deleted_is_told(client, backups, small_zoo):

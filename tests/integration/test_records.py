@@ -61,8 +61,9 @@ def test_the_fields_of_the_guide_have_their_names_and_types(model, fields):
 def test_the_choices_are_those_of_the_guide():
     assert BackupRecord.Type.values == ["FULL", "INCREMENTAL"]
     assert BackupRecord.Status.values == ["PENDING", "RUNNING", "SUCCESS", "FAILED"]
-    # Looking through rows is ours: the guide knows no such thing.
-    assert BackupLog.Operation.values == ["BACKUP", "RESTORE", "VERIFY", "DELETE", "DOWNLOAD", "BROWSE"]
+    # Looking through rows, and what people are refused or prove, is ours: the guide knows no such things.
+    ours = ["BROWSE", "ACCESS", "AUDIT"]
+    assert BackupLog.Operation.values == ["BACKUP", "RESTORE", "VERIFY", "DELETE", "DOWNLOAD", *ours]
     assert BackupLog.Level.values == ["INFO", "WARNING", "ERROR", "SUCCESS"]
 
 

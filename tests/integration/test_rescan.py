@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 
 import pytest
 from django.core.management import CommandError, call_command
+from pyrage import x25519
 
-from backup_center.engine.errors import BadSignature, Damaged
+from backup_center.engine.errors import BadSignature, Damaged, Locked
 from backup_center.models import BackupLog, BackupRecord, Installation
+from backup_center.services import keyring
+from backup_center.services.enrolling import SEALED
 from backup_center.services.rescan import rescan
 from tests.integration.forging import archive_path, flip, forge, sidecar_path
 from tests.zoo.models import Animal
@@ -89,6 +93,32 @@ def test_looking_adds_nothing_and_looking_twice_adds_nothing_more(small_zoo, bac
     call_command("rescan_vaults", json=True)
     again = rescan()
     assert (again.added, again.known, again.findings, again.adopted) == ((), 1, (), None)
+
+
+def test_encrypted_backups_are_found_without_the_key_and_told_of_with_it(
+    small_zoo, backups, restores, settings, tmp_path, lose_the_database
+):
+    settings.BACKUP_ENCRYPTION = True
+    settings.BACKUP_ENCRYPTION_RECIPIENTS = [keyring.generate(tmp_path / "identity.txt")]
+    settings.BACKUP_MANIFESTS_DIR = tmp_path / "manifests"
+    before, rows = told(backups.create_backup(description="sealed")), small_zoo.rows()
+    shutil.rmtree(tmp_path / "manifests")  # it was beside the database
+    small_zoo.spoil()
+    lose_the_database()
+
+    report = rescan()
+
+    [record] = report.added
+    assert kinds(report) == [("locked", record.backup_name)]
+    assert (record.data_types, record.contents, record.description) == ([], {}, "")
+    with pytest.raises(Locked):
+        restores.restore_from_backup(record)
+    settings.BACKUP_ENCRYPTION_IDENTITY_FILE = tmp_path / "identity.txt"
+    assert not rescan().findings
+    record.refresh_from_db()
+    assert {**told(record), "created_at": None} == {**before, "created_at": None}
+    restores.restore_from_backup(record, safety_backup=False)
+    assert small_zoo.rows() == rows
 
 
 def test_another_projects_backups_are_known_restorable_and_never_parents(small_zoo, backups, restores):
@@ -221,3 +251,37 @@ def test_own_signing_keys_sign_without_the_secret_key(small_zoo, backups, restor
         restores.plan(by_secret_key)
     settings.BACKUP_SIGNING_KEYS = ["a new one, to which one changed some day", *settings.BACKUP_SIGNING_KEYS]
     restores.plan(by_first_key)
+
+
+def test_what_no_key_signed_is_added_only_when_told(small_zoo, backups, settings, lose_the_database):
+    record = backups.create_backup()
+    lose_the_database()
+    settings.SECRET_KEY = "another machine's, and nobody kept the old one"
+    assert not rescan().added
+
+    call_command("rescan_vaults", accept_unsigned=True, verbosity=0)
+
+    found = BackupRecord.objects.get()
+    assert (found.backup_name, found.is_unsigned, found.pinned) == (record.backup_name, True, True)
+    assert Installation.objects.get().project_id != record.project_id  # only signatures say who we are
+    assert BackupLog.objects.get(operation="RESCAN", backup_record=found).details == {"accepted_unsigned": True}
+    with pytest.raises(CommandError, match="BACKUP_SIGNING_KEYS"):
+        call_command("restore_database", record.backup_name, yes=True)
+
+
+def test_a_key_that_comes_later_tells_what_an_encrypted_backup_holds(
+    small_zoo, backups, settings, monkeypatch, tmp_path, lose_the_database
+):
+    identity = x25519.Identity.generate()
+    settings.BACKUP_ENCRYPTION, settings.BACKUP_ENCRYPTION_RECIPIENTS = True, [str(identity.to_public())]
+    before = told(backups.create_backup(description="before the sale"))
+    lose_the_database()
+    settings.BACKUP_MANIFESTS_DIR = tmp_path / "elsewhere"
+    assert kinds(rescan()) == [("locked", before["backup_name"])]
+    assert BackupRecord.objects.get().data_types == []
+
+    monkeypatch.setenv("BACKUP_ENCRYPTION_IDENTITY", str(identity))
+    rescan()
+
+    now = told(BackupRecord.objects.get())
+    assert {name: now[name] for name in SEALED} == {name: before[name] for name in SEALED}

@@ -242,3 +242,15 @@ def test_pages_without_live_progress_are_worth_a_hint(settings):
 
     assert (hint.id, isinstance(hint, Info)) == ("backup_center.I002", True)
     assert "django-backup-center[htmx]" in hint.hint
+
+
+def test_how_people_prove_who_they_are_is_checked(settings):
+    for wrong in (-1, "300", True, 1.5):
+        settings.BACKUP_REAUTHENTICATE_SECONDS = wrong
+        assert "number of seconds" in found("E020").msg
+    for name in ("BACKUP_REAUTHENTICATION", "BACKUP_CLIENT_ADDRESS"):
+        for path, reason in (("nowhere.at_all", "can't be imported"), ("tests.settings.SECRET_KEY", "name a function")):
+            setattr(settings, name, path)
+            assert name in found("E021").msg
+            assert reason in found("E021").msg
+        delattr(settings, name)

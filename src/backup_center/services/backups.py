@@ -53,12 +53,9 @@ class BackupService:
         and no file is left.
         """
         refuse_inside_transaction(home_alias(), database)
-        try:
+        with journal.noting_refusals(BackupLog.Operation.BACKUP, user=user):
             chosen = _chosen_types(data_types)
             _refuse_what_is_missing(backup_type)
-        except Refused as error:
-            journal.write(BackupLog.Operation.BACKUP, BackupLog.Level.ERROR, str(error), user=user)
-            raise
         trigger = trigger or (Trigger.COMMAND if user is None else Trigger.MANUAL)
         with engine_connection(database) as connection, hold("backup") as lease:
             interrupted.settle(lease)
@@ -96,9 +93,10 @@ class BackupService:
         progress: Progress | None = None,
     ) -> list[str]:
         """What is wrong with a backup, one line each; empty if it is whole. ``deep`` re-reads every chunk."""
-        catalogue.restorable(record)
-        signals.pre_verify.send(BackupService, record=record, user=user)
-        findings = _findings(record, deep, progress)
+        with journal.noting_refusals(BackupLog.Operation.VERIFY, record=record, user=user):
+            catalogue.restorable(record)
+            signals.pre_verify.send(BackupService, record=record, user=user)
+            findings = _findings(record, deep, progress)
         record.verified_at, record.is_damaged = timezone.now(), bool(findings)
         record.save(update_fields=["verified_at", "is_damaged"])
         level = BackupLog.Level.ERROR if findings else BackupLog.Level.SUCCESS
@@ -120,7 +118,8 @@ class BackupService:
 
     def open_archive(self, record: BackupRecord, user: AbstractBaseUser | None = None, *, part: str = "") -> BinaryIO:
         """The archive's bytes, or those of another part, to hand out; the log says to whom. The caller closes it."""
-        catalogue.restorable(record)
+        with journal.noting_refusals(BackupLog.Operation.DOWNLOAD, record=record, user=user):
+            catalogue.restorable(record)
         try:
             stream = catalogue.get_vault().open(self.file_of(record, part))
         except BackupCenterError as error:
@@ -144,10 +143,11 @@ class BackupService:
         with hold("cleanup") as lease:
             interrupted.settle(lease)
             catalogue.refresh(record)
-            if reason := cleanup.why_not_deletable(record):
-                raise Refused(reason)
-            if not self._delete(record, user, _("Deleted by hand.")):
-                raise Refused(_("It is pinned; release it first."))
+            with journal.noting_refusals(BackupLog.Operation.DELETE, record=record, user=user):
+                if reason := cleanup.why_not_deletable(record):
+                    raise Refused(reason)
+                if not self._delete(record, user, _("Deleted by hand.")):
+                    raise Refused(_("It is pinned; release it first."))
 
     def delete_old_backups(self, days: int | None = None, user: AbstractBaseUser | None = None) -> int:
         """Delete what is older than ``days`` (BACKUP_RETENTION_DAYS) and not needed; returns how many went.
@@ -159,7 +159,9 @@ class BackupService:
         needed: set[str] = set()  # by those that somebody pinned while this went on
         with hold("cleanup") as lease:
             interrupted.settle(lease)
-            for verdict in (verdict for verdict in cleanup.plan(days) if verdict.delete):
+            with journal.noting_refusals(BackupLog.Operation.DELETE, user=user):
+                plan = cleanup.plan(days)
+            for verdict in (verdict for verdict in plan if verdict.delete):
                 lease.check()
                 record = verdict.record
                 try:
@@ -255,7 +257,13 @@ def _record_failure(record: BackupRecord, reason: str, error: BaseException, use
     record.error_message = reason
     record.save(update_fields=["status", "backup_end_time", "error_message"])
     journal.write(
-        BackupLog.Operation.BACKUP, BackupLog.Level.ERROR, reason, record=record, user=user, error=type(error).__name__
+        BackupLog.Operation.BACKUP,
+        BackupLog.Level.ERROR,
+        reason,
+        record=record,
+        user=user,
+        refused=isinstance(error, Refused),
+        error=type(error).__name__,
     )
 
 

@@ -138,7 +138,7 @@ def note(user: AbstractBaseUser, label: str, *, record: BackupRecord | None = No
 
     Raises ``Busy`` where the database takes no entry now: what isn't logged isn't shown.
     """
-    details = {"table": label, **({"key": key[:LOGGED_KEY].replace("\0", "␀")} if key else {})}
+    details: dict[str, Any] = {"table": label, **({"key": key[:LOGGED_KEY].replace("\0", "␀")} if key else {})}
     try:
         if not _is_noted(user, details, record):
             text = (
@@ -159,7 +159,7 @@ def note(user: AbstractBaseUser, label: str, *, record: BackupRecord | None = No
         ) from error
 
 
-def _is_noted(user: AbstractBaseUser, details: dict[str, str], record: BackupRecord | None) -> bool:
+def _is_noted(user: AbstractBaseUser, details: dict[str, Any], record: BackupRecord | None) -> bool:
     since = timezone.now() - LOGGED_ANEW
     lately = BackupLog.objects.filter(operation=BackupLog.Operation.BROWSE, created_at__gte=since)
     return lately.filter(backup_record=record, operated_by=user.pk, details=details).exists()

@@ -39,4 +39,6 @@ def remove(record: BackupRecord, user: AbstractBaseUser | None, reason: str) -> 
         raise NotDeleted(record.error_message, {record.backup_name: str(error)}) from error
     with transaction.atomic(using=home_alias()):
         journal.write(BackupLog.Operation.DELETE, BackupLog.Level.SUCCESS, reason, record=record, user=user)
+        key = record.pk
         record.delete()
+    BackupLog.objects.filter(backup_record=key).update(backup_record=None)  # entries that were written meanwhile

@@ -25,6 +25,8 @@ from .lease import Lease
 
 MOST_NEEDED = 1000  # archives; a backup of ours needs 32 at most
 NAME = re.compile(r"\w[\w-]*", re.ASCII)  # of files, too: nothing that a shell, a header or a path could take for more
+# Of an encrypted backup, only who has the key knows these.
+SEALED = ("data_types", "database", "table_count", "row_count", "contents", *facts.RECORD)
 LONGEST = 200  # characters of what a stranger wrote, in a message
 UNCHECKED = {"created_by", "parent", "data_types", "needs", "contents", "progress"}
 
@@ -95,6 +97,13 @@ def enrol(found: Iterable[Enrolment], lease: Lease) -> list[BackupRecord]:
         record.created_at = taken
         saved.append(record)
     return saved
+
+
+def learn(opened: Iterable[BackupRecord]) -> None:
+    """What only a key could tell of encrypted backups whose records were made without one."""
+    for found in opened:
+        empty = BackupRecord.objects.filter(backup_id=found.backup_id, file_hash=found.file_hash, table_count=0)
+        empty.update(**{name: getattr(found, name) for name in SEALED})
 
 
 def _remember(record: BackupRecord, manifest: Manifest) -> None:

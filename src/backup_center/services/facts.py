@@ -1,4 +1,5 @@
-"""What a manifest remembers besides rows: migrations applied, what ids of content types and permissions mean."""
+"""What a manifest remembers besides rows: migrations applied, what ids of content types and permissions mean, and how
+far the log had come."""
 
 from __future__ import annotations
 
@@ -10,8 +11,9 @@ from django.apps import apps
 
 from .. import __version__
 from ..engine.dialects.base import Connection
-from ..models import BackupRecord
+from ..models import BackupLog, BackupRecord, LogHead
 from ..registry import MIGRATIONS_TABLE
+from .connecting import home_alias
 
 RECORD = ("trigger", "is_automatic", "description")
 
@@ -31,7 +33,23 @@ def collect(connection: Connection, record: BackupRecord) -> dict[str, Any]:
         ]
     for name, read in (("content_types", content_types), ("permissions", permissions)):
         found[name] = [list(row) for row in read(connection, tables)]
-    return found
+    return {**found, "audit": _audit(connection if record.database == home_alias() else None)}
+
+
+def _audit(home: Connection | None) -> dict[str, Any]:
+    """The log's head: a log that is cut off or written anew later won't match it. ``log``, the hash of its first entry,
+    tells it from another installation's.
+
+    Seen inside the snapshot where our tables are in it: while a restore writes, SQLite may let nobody else read.
+    """
+    if home is None:
+        heads = list(LogHead.objects.filter(pk=LogHead.SINGLETON).values_list("entries", "hash"))
+        firsts = list(BackupLog.objects.filter(number=1).values_list("hash"))
+    else:
+        heads = home.query(f'SELECT entries, hash FROM "{LogHead._meta.db_table}"')  # noqa: S608
+        firsts = home.query(f'SELECT hash FROM "{BackupLog._meta.db_table}" WHERE number = 1')  # noqa: S608
+    entries, head = heads[0] if heads else (0, "")
+    return {"log": firsts[0][0] if firsts else "", "entries": int(entries), "head": head}
 
 
 def content_types(connection: Connection, tables: set[str]) -> list[tuple[Any, ...]]:

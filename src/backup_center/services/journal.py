@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
+from django.db import DatabaseError, transaction
 from django.db.models import Model
 
+from ..engine.errors import Refused
 from ..models import BackupLog, BackupRecord
+from . import chain, origin
+from .connecting import home_alias
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -30,21 +36,62 @@ def write(
     *,
     record: BackupRecord | None = None,
     user: AbstractBaseUser | None = None,
+    refused: bool = False,
     **details: Any,
 ) -> BackupLog:
-    """One entry. The actor's name is kept as text, since accounts may go."""
+    """One entry: the only way into the log. The actor's name is kept as text, since accounts may go."""
     name = record.backup_name if record else ""
     logger.log(LEVELS[level], "%s %s: %s", operation, name, message)
-    return BackupLog.objects.create(
+    entry = BackupLog(
         backup_record=record if record and BackupRecord.objects.filter(pk=record.pk).exists() else None,
         backup_name=name,
         operation=operation,
         log_level=level,
-        message=message,
-        details=details,
+        message=_storable(str(message)),
+        details=_storable(details),
         operated_by=still_there(user),
-        operated_by_name=actor_name(user),
+        operated_by_name=_storable(actor_name(user)),
+        operated_by_key=str(user.pk) if user is not None else "",
+        origin=_storable(origin.current()),
+        refused=refused,
     )
+    entry.save(force_insert=True)
+    connection = transaction.get_connection(home_alias())
+    if connection.in_atomic_block or connection.get_autocommit():  # else only the host knows when it commits
+        connection.on_commit(_seal)
+    return entry
+
+
+def _seal() -> None:
+    try:
+        chain.catch_up()
+    except DatabaseError as error:  # the entry is there, whoever writes the next one seals it
+        logger.warning("not sealed yet: %s", error)
+
+
+@contextmanager
+def noting_refusals(
+    operation: BackupLog.Operation, *, record: BackupRecord | None = None, user: AbstractBaseUser | None = None
+) -> Iterator[None]:
+    """Whatever is refused meanwhile stands in the log."""
+    try:
+        yield
+    except Refused as error:
+        kind = type(error).__name__
+        write(operation, BackupLog.Level.ERROR, str(error), record=record, user=user, refused=True, error=kind)
+        raise
+
+
+def _storable(value: Any) -> Any:
+    """PostgreSQL holds no NUL, and people may send one."""
+    match value:
+        case str():
+            return value.replace("\0", "␀")
+        case dict():
+            return {_storable(str(key)): _storable(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_storable(part) for part in value]
+    return value
 
 
 def actor_name(user: AbstractBaseUser | None) -> str:

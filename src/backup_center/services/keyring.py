@@ -96,6 +96,7 @@ def generate(path: Path, *, protect: bool = False) -> str:
     return recipient
 
 
+@journal.noting_refusals(BackupLog.Operation.VERIFY)
 def rekey(records: Iterable[BackupRecord]) -> list[str]:
     """Give the keys of these archives to the recipients that are set now; returns the names.
 

@@ -53,15 +53,16 @@ class Report:
     findings: tuple[Finding, ...]
 
 
-def rescan(user: AbstractBaseUser | None = None, *, dry_run: bool = False) -> Report:
+def rescan(user: AbstractBaseUser | None = None, *, accept_unsigned: bool = False, dry_run: bool = False) -> Report:
     """A record for each backup in the vault that is signed, complete and not known yet, pinned until it is released.
 
+    ``accept_unsigned``: for what no known key signed, too. It is marked, and a restore must be told again.
     An installation without backups of its own takes over the project id, if all that is found is of one project.
     """
     refuse_inside_transaction(home_alias())
     with hold("rescan") as lease:
         interrupted.settle(lease)
-        look = _Look(catalogue.get_vault())
+        look = _Look(catalogue.get_vault(), accept_unsigned=accept_unsigned)
         with transaction.atomic(using=home_alias()):
             report = _enrolled(look, lease)
             if dry_run:
@@ -72,14 +73,18 @@ def rescan(user: AbstractBaseUser | None = None, *, dry_run: bool = False) -> Re
 
 
 class _Look:
-    """What there is, before anything is written: whole backups that are ``new``, and findings."""
+    """What there is, before anything is written: whole backups that are ``new``, and findings.
 
-    def __init__(self, vault: Vault) -> None:
-        self.vault = vault
+    ``opened``: known encrypted ones, as they are told now that there is a key.
+    """
+
+    def __init__(self, vault: Vault, *, accept_unsigned: bool = False) -> None:
+        self.vault, self.accept_unsigned = vault, accept_unsigned
         self.names = vault.names()
         self.known = {record.backup_id: record for record in BackupRecord.objects.defer("contents", "progress")}
         self.by_name = {record.backup_name: record for record in self.known.values()}
         self.new: list[Enrolment] = []
+        self.opened: list[BackupRecord] = []
         self.findings: list[Finding] = []
         self.recognised = 0
         for name in self.names:
@@ -91,13 +96,14 @@ class _Look:
     def _sidecar(self, name: str) -> Iterator[Finding]:
         stem = name.removesuffix(SIDECAR_SUFFIX)
         known = self.by_name.get(stem)
+        unsigned = known.is_unsigned if known else self.accept_unsigned
         try:
             try:
-                found = catalogue.read_sidecar(name, self.vault, unsigned=bool(known and known.is_unsigned))
+                found = catalogue.read_sidecar(name, self.vault, unsigned=unsigned)
                 enrolment = enrolling.enrolment(found)
             except (Locked, Unsupported) as error:
-                enrolment = enrolling.enrolment(catalogue.read_clear(name, self.vault))
-                advice = _("Give this server the key (docs/encryption.md) before you restore it.")
+                enrolment = enrolling.enrolment(catalogue.read_clear(name, self.vault, unsigned=unsigned))
+                advice = _("Give this server the key (docs/encryption.md), and run rescan_vaults again.")
                 yield Finding(name=stem, kind=LOCKED, message=str(error), advice=advice)
         except BackupCenterError as error:
             yield _unreadable(name, error)
@@ -108,7 +114,10 @@ class _Look:
             yield Finding(name=name, kind=DAMAGED, message=message, advice=_("Give its files their own name again."))
         elif record.backup_id in self.known:
             self.recognised += 1
-            yield from _compared(self.known[record.backup_id], record)
+            known = self.known[record.backup_id]
+            if record.table_count and not known.table_count:
+                self.opened.append(record)
+            yield from _compared(known, record)
         elif known is not None:
             message = _("Another backup is known here under this name.")
             advice = _("Delete that one, or move these files elsewhere; then run rescan_vaults again.")
@@ -147,6 +156,7 @@ class _Look:
 def _enrolled(look: _Look, lease: Lease) -> Report:
     adopted = _adopted(look.new, lease)
     added = enrolling.enrol(look.new, lease)
+    enrolling.learn(look.opened)
     foreign = _("It is another project's: it can be restored, and nothing is ever borrowed from it.")
     findings = [
         *look.findings,
@@ -165,8 +175,8 @@ def _enrolled(look: _Look, lease: Lease) -> Report:
 
 
 def _adopted(new: Sequence[Enrolment], lease: Lease) -> UUID | None:
-    """With the old project id, the next incremental backup can borrow from what was found."""
-    projects = {each.record.project_id for each in new}
+    """With the old project id, the next incremental backup can borrow from what was found. Only signatures count."""
+    projects = {each.record.project_id for each in new if not each.record.is_unsigned}
     ours = lease.before.project_id
     if len(projects) != 1 or projects == {ours} or BackupRecord.objects.filter(project_id=ours).exists():
         return None
@@ -182,7 +192,7 @@ def _compared(record: BackupRecord, found: BackupRecord) -> Iterator[Finding]:
         yield Finding(name=record.backup_name, kind=FAILED, message=record.error_message, advice=advice)
         return
     if record.is_unsigned:
-        message = _("It was imported without a valid signature.")
+        message = _("It was accepted without a valid signature.")
         yield Finding(name=record.backup_name, kind=UNSIGNED, message=message)
     different = [name for name in COMPARED if getattr(record, name) != getattr(found, name)]
     if set(record.needs) != set(found.needs):
@@ -205,9 +215,13 @@ def _put_back() -> str:
 
 
 def _log(report: Report, user: AbstractBaseUser | None) -> None:
-    found = _("Found in the vault by a rescan; pinned until it is released.")
     for record in report.added:
-        journal.write(BackupLog.Operation.RESCAN, BackupLog.Level.INFO, found, record=record, user=user)
+        level, message = BackupLog.Level.INFO, _("Found in the vault by a rescan; pinned until it is released.")
+        if record.is_unsigned:
+            level = BackupLog.Level.WARNING
+            message = _("Found without a signature of a key that is known here; it was accepted all the same.")
+        unsigned = {"accepted_unsigned": True} if record.is_unsigned else {}
+        journal.write(BackupLog.Operation.RESCAN, level, message, record=record, user=user, **unsigned)
     serious = any(finding.is_serious for finding in report.findings)
     journal.write(
         BackupLog.Operation.RESCAN,

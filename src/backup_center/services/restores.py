@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from .. import registry, signals
 from ..engine import restore, verify
 from ..engine.compare import Plan
+from ..engine.errors import Refused
 from ..engine.manifest import Manifest
 from ..engine.restore import RestoreResult
 from ..engine.selection import Selection
@@ -235,7 +236,7 @@ class _Restore:
             data_types=self.chosen,
             **self._details(),
             statistics=dict(statistics),
-            **({"left_out": list(result.left_out)} if result.left_out else {}),
+            **self._left_out(result),
             safety_backup=result.safety.manifest.name if result.safety else None,
             rows=rows,
             seconds=round(time.monotonic() - self.started, 1),
@@ -248,6 +249,9 @@ class _Restore:
         choice = {"one_record": record, "models": models, "mode": self.choice.mode, "set_null": self.choice.set_null}
         choice["accepted_unsigned"] = not self.sidecar.signed
         return {name: value for name, value in choice.items() if value and value != selecting.REPLACE}
+
+    def _left_out(self, result: RestoreResult) -> dict[str, Any]:
+        return {"left_out": list(result.left_out)} if result.left_out else {}
 
     def _clear_cache(self, alias: str) -> None:
         try:
@@ -308,4 +312,13 @@ def _log_failure(record: BackupRecord, error: BaseException, user: AbstractBaseU
         if lines := getattr(error, name, None):
             details[name] = list(lines)
     message = str(error) or type(error).__name__
-    journal.write(BackupLog.Operation.RESTORE, BackupLog.Level.ERROR, message, record=record, user=user, **details)
+    refused = isinstance(error, Refused)
+    journal.write(
+        BackupLog.Operation.RESTORE,
+        BackupLog.Level.ERROR,
+        message,
+        record=record,
+        user=user,
+        refused=refused,
+        **details,
+    )

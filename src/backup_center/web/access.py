@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+from urllib.parse import urlencode
 
 from django.apps import apps
 from django.conf import settings as project
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, render, resolve_url
-from django.urls import NoReverseMatch
+from django.shortcuts import get_object_or_404, redirect, render, resolve_url
+from django.urls import NoReverseMatch, reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
@@ -20,20 +21,23 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.generic import View
 
-from ..conf import base_template
+from ..conf import base_template, get_access_settings
 from ..engine.errors import BackupCenterError, NotFound
-from ..models import BackupRecord
+from ..models import BackupLog, BackupRecord
+from ..services import identity, journal, origin
 from .forms import data_type_choices
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
-ACTIONS = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import")
+ACTIONS = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import", "export")
+
+LOGGED_PATH = 500  # characters of a URL that the log keeps
 
 
 def permission(action: str) -> str:
     """The full codename; a host may have given our app another label."""
-    return f"{BackupRecord._meta.app_label}.{action}_backuprecord"
+    return f"{BackupRecord._meta.app_label}.{action}_{'backuplog' if action == 'export' else 'backuprecord'}"
 
 
 @method_decorator([never_cache, csrf_protect, transaction.non_atomic_requests], name="dispatch")
@@ -41,24 +45,50 @@ class StaffView(View):
     """For staff with a permission. Strangers go to the admin's login; who may not gets a 403.
 
     Never inside a transaction: services refuse that. Their errors become a page that says what to do.
+
+    ``confirms_identity``: it takes the password again, too, however it is asked for. Whoever is sent away for that
+    comes back to ``way_back``.
     """
 
     action: ClassVar[str] = "view"
+    confirms_identity: ClassVar[bool] = False
+    keeps: ClassVar[tuple[str, ...]] = ()  # what a form sent that is not lost on the way, since it stands in the URL
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return _to_login(request)
-        if not self.is_allowed(self.action):
-            return self.refuse(self.action)
         try:
-            return super().dispatch(request, *args, **kwargs)
+            with origin.acting_for(request):
+                if not self.is_allowed(self.action):
+                    return self.refuse(self.action)
+                if self.confirms_identity and (answer := self.identify()):
+                    return answer
+                return super().dispatch(request, *args, **kwargs)
         except BackupCenterError as error:
             return self.explain(error)
         except ImproperlyConfigured as error:
             return self.explain(error)
 
+    def identify(self) -> HttpResponse | None:
+        """The way to the password, or what the host asks instead; ``None`` once it is known who this is."""
+        if answer := identity.asks_the_host(self.request):
+            return _whole(self.request, answer)
+        if identity.is_confirmed(self.request):
+            return None
+        query = urlencode({"next": self.way_back()})
+        return _whole(self.request, redirect(f"{reverse('backup:confirm_identity')}?{query}"))
+
+    def way_back(self) -> str:
+        """A page to look at, where whatever was wanted can be asked for again."""
+        if self.request.method != "POST":
+            return self.request.get_full_path()
+        kept = [(name, value) for name in self.keeps for value in self.request.POST.getlist(name)]
+        return f"{self.request.path}?{urlencode(kept)}" if kept else self.request.path
+
     def is_allowed(self, action: str) -> bool:
         user = self.request.user
+        if action == "restore" and not get_access_settings().web_restore:
+            return False
         return bool(user.is_active and getattr(user, "is_staff", False) and user.has_perm(permission(action)))
 
     @property
@@ -67,8 +97,30 @@ class StaffView(View):
         return cast("AbstractBaseUser", self.request.user)
 
     def refuse(self, action: str) -> HttpResponse:
-        message = _("Your account may not do this: it lacks the permission %(permission)s.")
-        return self.explain(message % {"permission": permission(action)}, status=403)
+        if action == "restore" and not get_access_settings().web_restore:
+            message = _("Restores from these pages are turned off (BACKUP_WEB_RESTORE). %(command)s restores.")
+            message %= {"command": "python manage.py restore_database"}
+        else:
+            message = _("Your account may not do this: it lacks the permission %(permission)s.")
+            message %= {"permission": permission(action)}
+        self._note_refusal(message)
+        return self.explain(message, status=403)
+
+    def _note_refusal(self, message: str) -> None:
+        """Refused it is in any case, also while the database takes no entry (SQLite's, when a restore writes)."""
+        path = self.request.path[:LOGGED_PATH]
+        try:
+            journal.write(
+                BackupLog.Operation.ACCESS,
+                BackupLog.Level.WARNING,
+                message,
+                user=self.actor,
+                refused=True,
+                path=path,
+                method=self.request.method,
+            )
+        except DatabaseError as error:
+            journal.logger.error("%s %s: %s (%s)", self.actor.get_username(), path, message, error)
 
     def explain(self, error: Exception | str, status: int | None = None) -> HttpResponse:
         """A page of its own for what could not be done."""
@@ -84,6 +136,7 @@ class StaffView(View):
             "base_template": base_template(),
             "live": apps.is_installed("django_htmx"),
             "labels": SimpleLazyObject(lambda: dict(data_type_choices())),
+            "web_restore": get_access_settings().web_restore,
             "may": {action: self.is_allowed(action) for action in ACTIONS},
         }
         return render(self.request, template, {**frame, **context}, status=status)
@@ -112,7 +165,11 @@ def _to_login(request: HttpRequest) -> HttpResponse:
         login = resolve_url("admin:login")
     except NoReverseMatch:  # a host without the admin
         login = resolve_url(project.LOGIN_URL)
-    answer = redirect_to_login(request.get_full_path(), login)
-    if is_live(request):  # a part of the login page would make no sense: load it whole
-        return HttpResponse(headers={"HX-Redirect": answer.url})
+    return _whole(request, redirect_to_login(request.get_full_path(), login))
+
+
+def _whole(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+    """To htmx a part of the login page would make no sense: load it whole."""
+    if is_live(request) and "Location" in answer.headers:
+        return HttpResponse(headers={"HX-Redirect": answer["Location"]})
     return answer

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.contrib import messages
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from ..engine.errors import BackupCenterError, NotFound, Refused
@@ -30,7 +31,7 @@ class BackupDetailView(StaffView):
             seconds=overview.seconds_of(record),
             usable=record.status == BackupRecord.Status.SUCCESS,
             contents=overview.contents(record),
-            checked=checks.exclude(log_level=BackupLog.Level.INFO).first(),
+            checked=checks.filter(refused=False).exclude(log_level=BackupLog.Level.INFO).first(),
             log=log[:LOG_SHOWN],
             more_log=len(log) > LOG_SHOWN,
             lenders=lineage.lenders(record),
@@ -51,6 +52,11 @@ def _outlook(record: BackupRecord) -> cleanup.Verdict | None:
 
 class BackupDownloadView(StaffView):
     action: ClassVar = "download"
+    confirms_identity: ClassVar = True
+
+    def way_back(self) -> str:
+        """A file that comes instead of a page would leave the password's page standing there."""
+        return reverse("backup:detail", args=[self.kwargs["pk"]])
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         record = self.record()
@@ -79,6 +85,10 @@ class BackupVerifyView(StaffView):
 
 class BackupDeleteView(StaffView):
     action: ClassVar = "delete"
+    confirms_identity: ClassVar = True
+
+    def way_back(self) -> str:
+        return reverse("backup:detail", args=[self.kwargs["pk"]])
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         record = self.record()

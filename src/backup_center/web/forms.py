@@ -89,17 +89,31 @@ class LogFilterForm(forms.Form):
     q = forms.CharField(label=_("search"), required=False, max_length=200)
     operation = forms.ChoiceField(label=_("operation"), required=False, choices=[ANY, *BackupLog.Operation.choices])
     level = forms.ChoiceField(label=_("level"), required=False, choices=[ANY, *BackupLog.Level.choices])
+    user = forms.CharField(label=_("by"), required=False, max_length=200)
+    backup = forms.CharField(label=_("backup"), required=False, max_length=200)
+    since = forms.DateField(label=pgettext_lazy("date", "from"), required=False, widget=DateInput())
+    until = forms.DateField(label=pgettext_lazy("date", "to"), required=False, widget=DateInput())
+    refused = forms.BooleanField(label=_("refused only"), required=False)
 
     def entries(self) -> QuerySet[BackupLog]:
         self.is_valid()
         chosen = self.cleaned_data
         found = BackupLog.objects.defer("details")
-        if chosen.get("operation"):
-            found = found.filter(operation=chosen["operation"])
-        if chosen.get("level"):
-            found = found.filter(log_level=chosen["level"])
+        for name, lookup in (
+            ("operation", "operation"),
+            ("level", "log_level"),
+            ("user", "operated_by_name__icontains"),
+            ("backup", "backup_name__icontains"),
+            ("since", "created_at__date__gte"),
+            ("until", "created_at__date__lte"),
+            ("refused", "refused"),
+        ):
+            if chosen.get(name):
+                found = found.filter(**{lookup: chosen[name]})
         if text := chosen.get("q"):
-            found = found.filter(Q(backup_name__icontains=text) | Q(message__icontains=text))
+            found = found.filter(
+                Q(backup_name__icontains=text) | Q(message__icontains=text) | Q(origin__icontains=text)
+            )
         return found
 
 

@@ -59,6 +59,7 @@ class SpoolHandler(FileUploadHandler):
 @method_decorator([csrf_exempt, transaction.non_atomic_requests], name="dispatch")
 class BackupImportView(StaffView):
     action: ClassVar = "import"
+    confirms_identity: ClassVar = True
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.spooling = SpoolHandler(request)

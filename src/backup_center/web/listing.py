@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -66,21 +66,32 @@ class BackupStatsView(StaffView):
 
 
 class SelectedView(StaffView):
-    """Verify or delete several backups: the first POST shows what would happen, the confirmed one does it."""
+    """Verify or delete several backups: the first answer shows what would happen, the confirmed POST does it."""
+
+    keeps: ClassVar = ("action", "ids")
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Where one comes back to with the password."""
+        return self._show_or_do(request.GET, confirmed=False)
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        action = request.POST.get("action", "")
+        return self._show_or_do(request.POST, confirmed="confirmed" in request.POST)
+
+    def _show_or_do(self, asked: QueryDict, *, confirmed: bool) -> HttpResponse:
+        action = asked.get("action", "")
         if action not in {"verify", "delete"}:
             return redirect("backup:list")
         if not self.is_allowed(action):
             return self.refuse(action)
-        wanted = [int(key) for key in request.POST.getlist("ids") if key.isdecimal() and len(key) < DIGITS]
+        if action == "delete" and (answer := self.identify()):
+            return answer
+        wanted = [int(key) for key in asked.getlist("ids") if key.isdecimal() and len(key) < DIGITS]
         records = list(BackupRecord.objects.filter(pk__in=wanted).defer("contents"))
         if not records:
             self.tell(messages.WARNING, _("Nothing was selected."))
             return redirect("backup:list")
         choices = [_Choice(record, _hindrance(action, record)) for record in records]
-        if "confirmed" not in request.POST:
+        if not confirmed:
             freed = sum(choice.record.file_size for choice in choices if not choice.hindrance)
             possible = sum(not choice.hindrance for choice in choices)
             return self.page("backup/selected.html", action=action, choices=choices, freed=freed, possible=possible)

@@ -1,16 +1,19 @@
-"""The log, and one entry of it: for a restore, its report."""
+"""The log, one entry of it (for a restore, its report), and whether it is as it was written."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
+from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext as _
 
 from .. import registry
 from ..models import BackupLog, BackupRecord
+from ..services import audit
 from .access import StaffView
 from .forms import LogFilterForm
 
@@ -22,7 +25,21 @@ class LogView(StaffView):
         form = LogFilterForm(request.GET)
         page = Paginator(form.entries(), PAGE_SIZE).get_page(request.GET.get("page"))
         pages = page.paginator.get_elided_page_range(page.number, on_each_side=2, on_ends=1)
-        return self.page("backup/log.html", form=form, page=page, pages=pages)
+        filters = request.GET.copy()
+        filters.pop("page", None)
+        return self.page("backup/log.html", form=form, page=page, pages=pages, filters=filters.urlencode())
+
+
+class LogVerifyView(StaffView):
+    action: ClassVar = "verify"
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        verdict = audit.verify_log(self.actor)
+        if verdict.findings:
+            self.tell(messages.ERROR, _("The log isn't as it was written: what is wrong is listed below."))
+        else:
+            self.tell(messages.SUCCESS, verdict.entry.message)
+        return redirect("backup:log_entry", verdict.entry.pk)
 
 
 class LogEntryView(StaffView):
@@ -41,7 +58,7 @@ class LogEntryView(StaffView):
             safety=safety,
             lists=[
                 (name, details[name])
-                for name in ("findings", "differences", "problems", "left_out")
+                for name in ("findings", "unread", "differences", "problems", "left_out")
                 if details.get(name)
             ],
             details=json.dumps(details, ensure_ascii=False, indent=2) if details else "",

@@ -52,6 +52,8 @@ class RestorePage(StaffView):
     """What restoring and undoing share: a plan, its confirmation, the way to the report."""
 
     action: ClassVar = "restore"
+    confirms_identity: ClassVar = True
+    keeps: ClassVar = ("types", "mode", "set_null", "with_related")
 
     def do(self, request: HttpRequest, record: BackupRecord, asked: Asked, **context: Any) -> HttpResponse:
         if mistake := _mistake(request, record):

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from .. import quantities, registry
-from ..conf import base_template, get_settings
+from ..conf import base_template, get_access_settings, get_settings
 from ..services import keys, overview
 from .access import StaffView
 
@@ -46,7 +46,7 @@ class SettingsView(StaffView):
 
 
 def _settings() -> Iterator[Setting]:
-    ours = get_settings()
+    ours, access = get_settings(), get_access_settings()
     yes, no = _("yes"), _("no")
     known: dict[str, tuple[str, str]] = {
         "BACKUP_DIR": (str(ours.directory), _("Where backups are kept.")),
@@ -75,6 +75,13 @@ def _settings() -> Iterator[Setting]:
         ),
         "BACKUP_DATA_TYPES": (_("see below"), _("Which models belong together.")),
         "BACKUP_EXCLUDE": (", ".join(ours.exclude) or "–", _("Models that are left out.")),
+        "BACKUP_WEB_RESTORE": (yes if access.web_restore else no, _("Whether these pages restore.")),
+        "BACKUP_REAUTHENTICATE_SECONDS": (
+            str(access.reauthenticate_seconds),
+            _("How many seconds the password counts that is asked again before restores, downloads and deletions."),
+        ),
+        "BACKUP_REAUTHENTICATION": (access.reauthentication or "–", _("What asks instead of the password.")),
+        "BACKUP_CLIENT_ADDRESS": (access.client_address or "–", _("What tells the address behind a proxy.")),
         "BACKUP_BASE_TEMPLATE": (base_template(), _("The template around these pages.")),
         "BACKUP_SIGNING_KEYS": (
             MASK if ours.own_signing_keys else "–",

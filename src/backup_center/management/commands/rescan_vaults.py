@@ -18,9 +18,14 @@ class Command(BackupCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--dry-run", action="store_true", help=_("Only show what would be added."))
+        parser.add_argument(
+            "--accept-unsigned",
+            action="store_true",
+            help=_("Add what no key that is known here signed, too; a restore must be told again."),
+        )
 
     def run(self, **options: Any) -> None:
-        report = rescan.rescan(dry_run=options["dry_run"])
+        report = rescan.rescan(accept_unsigned=options["accept_unsigned"], dry_run=options["dry_run"])
         for record in report.added:
             self.say(f"+ {record.backup_name}")
         for finding in report.findings:
