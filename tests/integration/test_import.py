@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import resource
 import shutil
+import signal
 import tarfile
 import uuid
 import zlib
@@ -24,6 +26,7 @@ from backup_center.engine.errors import BackupCenterError, BadSignature, Damaged
 from backup_center.engine.packing import Open
 from backup_center.models import BackupLog, BackupRecord
 from backup_center.services import importing
+from backup_center.services.rescan import rescan
 from tests.integration.forging import archive_path, flip, sidecar_path
 from tests.integration.killing import Child
 from tests.integration.pages import ALL, browser, person
@@ -324,6 +327,20 @@ def test_a_file_that_is_none_ends_with_1_or_5(download, tmp_path):
         with pytest.raises(CommandError) as caught:
             call_command("import_backup", path)
         assert caught.value.returncode == code
+
+
+def test_an_import_that_is_killed_is_no_backup_and_its_rest_is_named(download, small_zoo):
+    def die(*_progress: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert Child(lambda: download.take_in(progress=die)).wait() == -signal.SIGKILL
+    [left] = small_zoo.files()
+    assert [(finding.kind, finding.name) for finding in rescan().findings] == [("partial", left)]
+    assert not BackupRecord.objects.exists()
+    with pytest.raises(BackupCenterError, match=r"delete its \.partial file"):
+        download.take_in()
+    (small_zoo.vault / left).unlink()
+    download.take_in()
 
 
 def test_an_import_that_fails_at_its_end_leaves_no_file(download, small_zoo, monkeypatch):

@@ -63,7 +63,7 @@ def confirm(request: HttpRequest, user: AbstractBaseUser, password: str) -> None
 def _who(user: Any) -> str:
     """Another account, a new login, a new password: another value."""
     facts = (user.pk, user.get_session_auth_hash(), getattr(user, "last_login", None))
-    return salted_hmac("backup_center identity", repr(facts)).hexdigest()
+    return salted_hmac("backup_center identity", repr(facts), algorithm="sha256").hexdigest()
 
 
 def _failures(user: AbstractBaseUser) -> int:
