@@ -13,6 +13,7 @@ from django.db import connection, connections
 from backup_center import registry
 from backup_center.models import BackupRecord
 from tests.conftest import raw_rows
+from tests.integration.encrypting import Operator
 from tests.integration.killing import Child
 from tests.zoo.models import Animal, Keeper
 
@@ -135,3 +136,19 @@ def legacy(settings, schema):
         schema(f"CREATE TABLE legacy ({columns})")
 
     return make
+
+
+@pytest.fixture
+def people(tmp_path, settings):
+    folder = tmp_path / "people"
+    folder.mkdir()
+    return lambda: Operator(folder, settings)
+
+
+@pytest.fixture
+def operator(people, settings) -> Operator:
+    """Encryption is on, for one recipient; the server has no key."""
+    someone = people()
+    settings.BACKUP_ENCRYPTION = True
+    settings.BACKUP_ENCRYPTION_RECIPIENTS = [someone.recipient]
+    return someone

@@ -44,6 +44,10 @@ class Sidecar:
         return self.manifest.id
 
     @property
+    def keys(self) -> Mapping[str, str]:
+        return self.manifest.keys
+
+    @property
     def archive_name(self) -> str:
         return self.manifest.archive_name
 

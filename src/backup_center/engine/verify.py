@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from django.utils.translation import gettext as _
 
-from . import chunks
+from . import chunks, keyfiles
 from .chunks import Chunk
-from .errors import Damaged, NotFound, StorageFailed
+from .errors import Damaged, Locked, NotFound, StorageFailed
 from .manifest import Manifest, Table
 from .sidecar import Clear, Sidecar, Stored
 from .sources import Source
@@ -30,10 +30,13 @@ class Finding:
 
 
 def require_whole(sidecar: Sidecar, source: Source) -> None:
-    """Raises ``Damaged`` with every finding unless the backup is whole, as far as that is known without much reading.
+    """Raises ``Damaged`` with every finding unless the backup is whole, as far as that is known without much reading;
+    ``Locked`` unless all of it can be opened.
 
     Of copies that are far away only the size is asked: each chunk is checked before it is used anyway.
     """
+    for archive in sidecar.keys:
+        source.packing(archive)
     found = _worst_of_copies(source.vault, sidecar, _glance)
     if found:
         found = _lost(sidecar, source, found)
@@ -57,7 +60,7 @@ def examine(
 
     The file: present, of its size and SHA-256 (which the sidecar signs), and what others lend. ``deep`` also unpacks
     every chunk and checks its rows, their digest and its range; a damaged file is searched chunk by chunk anyway, to
-    name what is lost. Without a key (``Clear``) bytes are looked at, not rows.
+    name what is lost. So are the keys. Without a key (``Clear``) bytes are looked at, not rows.
     """
     found = _worst_of_copies(source.vault, described, examine_file)
     if found and not source.vault.exists(described.archive_name):
@@ -81,10 +84,27 @@ def examine_content(
     whole: bool = True,
     progress: Progress = lambda phase, done, total: None,
 ) -> list[Finding]:
-    """What is lost: chunks that no copy has. ``whole``: its own archive was looked at already, and is good."""
+    """What is lost: keys and chunks that no copy has. ``whole``: its own archive was looked at already, and is good."""
+    lost = _examine_keys(described.keys, source)
     if deep and isinstance(described, Sidecar):
-        return examine_chunks(described.manifest, source, progress)
-    return _examine_stored(described, source, {described.id} if whole else set())
+        return lost + examine_chunks(described.manifest, source, progress)
+    return lost + _examine_stored(described, source, {described.id} if whole else set())
+
+
+def _examine_keys(keys: Mapping[str, str], source: Source) -> list[Finding]:
+    """Without its key file an archive is lost, however whole it is. Each is opened, if this server can."""
+    found = []
+    for archive in keys:
+        if archive not in source.archives:
+            continue  # its chunks tell
+        try:
+            keyfiles.read(source.vault, keyfiles.name_of(source.archives[archive]))
+            source.packing(archive)
+        except Locked:
+            continue
+        except (Damaged, NotFound) as error:
+            found.append(Finding(message=str(error)))
+    return found
 
 
 def examine_file(vault: Vault, described: Sidecar | Clear) -> list[Finding]:

@@ -9,12 +9,10 @@ from pathlib import Path
 from django.utils.translation import gettext as _
 
 from ..conf import get_settings
-from ..engine import encryption
-from ..engine.encryption import KEY_SUFFIX, ArchiveKey, Identities, Recipients
+from ..engine import encryption, keyfiles
+from ..engine.encryption import ArchiveKey, Identities, Recipients
 from ..engine.errors import BackupCenterError, Locked, Refused
 from ..engine.vault import LocalVault, Vault
-
-KEY_LIMIT = 64 * 1024  # of a key's file; a hundred recipients take some 20 KiB
 
 
 def recipients() -> Recipients | None:
@@ -59,8 +57,8 @@ def unlocking(vault: Vault) -> Callable[[str, str], ArchiveKey]:
 
     @cache
     def unlock(name: str, public: str) -> ArchiveKey:
-        file = name + KEY_SUFFIX
-        return opener.unwrap(vault.read(file, 0, KEY_LIMIT), public, file)
+        file = keyfiles.name_of(name)
+        return opener.unwrap(keyfiles.read(vault, file), public, file)
 
     opener = identities()
     return unlock

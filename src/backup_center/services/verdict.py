@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from .. import quantities, registry
 from ..models import BackupRecord
-from . import copies, lineage
+from . import copies, keys, lineage
 
 GOOD, LOOK, BAD = "good", "look", "bad"
 STALE = timedelta(days=2)
@@ -71,6 +71,8 @@ def _restorable(record: BackupRecord, lacking: set[str], missing: Sequence[str])
     age = quantities.ago(moment)
     checked = _("verified") if record.verified_at else _("not verified yet")
     evidence = [_("Last good backup %(age)s, %(checked)s.") % {"age": age, "checked": checked}]
+    if record.is_encrypted and (locked := keys.why_locked()):
+        evidence.append(_("It is encrypted. %(reason)s") % {"reason": locked})
     worries = list(missing)
     if lacking:
         labels = [str(found) for name, found in registry.data_types().items() if name in lacking]
