@@ -263,5 +263,5 @@ def _kind(path: Any) -> str:
 
 def _statement(sql: str) -> str:
     """Its beginning; all PRAGMAs of a name are one kind."""
-    text = re.sub(r"\d+", "N", " ".join(sql.split())[:60])
+    text = re.sub(r"\d+", "N", " ".join(sql.split()))[:60]
     return text.partition("(")[0] if text.startswith("PRAGMA") else text
