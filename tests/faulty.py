@@ -135,6 +135,8 @@ class FaultyServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
     server: FaultyServer
 
     def _answer(self) -> None:
@@ -156,6 +158,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(answer.status, answer.read(), dict(answer.getheaders()))
         behind.close()
 
+    def handle_expect_100(self) -> bool:
+        """Without a word from us, botocore waits a second before it sends a body."""
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
+
     def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
         for name, value in headers.items():
@@ -166,6 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+        self.wfile.flush()
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _answer  # noqa: N815
 
@@ -177,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
 def faulty_s3(s3, offsite) -> Iterator[FaultyServer]:
     """The vault "offsite" on S3, behind a server that will fail."""
     server = FaultyServer(urlsplit(s3.storage["OPTIONS"]["endpoint_url"]).port or 0)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     s3.storage["OPTIONS"]["endpoint_url"] = f"http://127.0.0.1:{server.server_address[1]}"
     offsite(s3)
     yield server

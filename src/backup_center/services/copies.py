@@ -170,7 +170,7 @@ def settle(copy: BackupCopy, state: str, error: str = "") -> None:
     copy.state, copy.error, copy.checked_at = state, error, timezone.now()
     copy.size = copy.record.file_size if state == State.GOOD else 0
     copy.attempts = 0 if state == State.GOOD else copy.attempts + 1
-    if copy._state.adding:
+    if not copy.pk:
         copy.save()
         return
     known = {name: getattr(copy, name) for name in ("state", "error", "checked_at", "size", "attempts")}
