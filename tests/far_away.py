@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.config import Config
 
 KEY, SECRET = "tests-key", "tests-secret"
 RCLONE = shutil.which("rclone", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
@@ -91,7 +90,9 @@ def sftp_server(tmp_path_factory) -> Iterator[tuple[Path, int]]:
 
 @pytest.fixture
 def s3(s3_server) -> Place:
-    """A bucket of its own, in which the vault is a folder."""
+    """A bucket of its own."""
+    from botocore.config import Config
+
     folder, port = s3_server
     bucket = f"bucket-{secrets.token_hex(4)}"
     (folder / bucket).mkdir()
