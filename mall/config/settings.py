@@ -8,11 +8,14 @@ DJANGO_ALLOWED_HOSTS  host names besides localhost, separated by commas
 DJANGO_SECRET_KEY     instead of the one kept in the data directory
 MALL_SIGNING_KEYS     secrets that sign backups, separated by spaces; without them SECRET_KEY does
 MALL_OLD_SECRET_KEY   a SECRET_KEY that signed backups before
+MALL_OFFSITE          a second vault for backups, "offsite": an entry of STORAGES as JSON
 """
 
+import json
 import os
 from pathlib import Path
 
+from django.conf import global_settings
 from django.utils.translation import gettext_lazy as _
 
 from config.database import database
@@ -101,6 +104,9 @@ LOGGING = {
 
 BACKUP_DIR = DATA_DIR / "backups"
 BACKUP_MANIFESTS_DIR = DATA_DIR / "manifests"
+if "MALL_OFFSITE" in os.environ:
+    STORAGES = {**global_settings.STORAGES, "offsite": json.loads(os.environ["MALL_OFFSITE"])}
+    BACKUP_VAULTS = ["local", "offsite"]
 BACKUP_COMPRESSION = True
 BACKUP_SIGNING_KEYS = os.environ.get("MALL_SIGNING_KEYS", "").split()
 BACKUP_ENCRYPTION = False

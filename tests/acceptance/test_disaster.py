@@ -1,11 +1,13 @@
 """The server is gone. What is left: the vault, and the secret that signed (docs/disaster-recovery.md)."""
 
+import json
 import shutil
 
 import pytest
 from pyrage import x25519
 
 from tests.acceptance.test_mall import contents
+from tests.far_away import Place
 from tests.projects import Project
 
 SIGNING_KEYS = "kept-in-a-safe-apart-from-the-server-and-its-backups"
@@ -58,6 +60,32 @@ def new_machine(make_mall, tmp_path_factory) -> Project:
     found = make_mall(tmp_path_factory.mktemp("new") / "mall")
     found.python(MIGRATIONS)
     return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("secrets", ["own signing keys", "encrypted"])
+def test_an_empty_machine_with_a_vault_far_away_is_the_mall_again(
+    mall: Project, new_machine: Project, make_mall, tmp_path, s3: Place, secrets
+):
+    """Nothing is left of the disk: neither backups nor the manifests that were kept in clear."""
+    options = {**s3.storage["OPTIONS"], "addressing_style": "path"}
+    del options["client_config"]
+    offsite = {"MALL_OFFSITE": json.dumps({**s3.storage, "OPTIONS": options})}
+    before, after = SECRETS[secrets]
+    name = mall.python(NIGHTS, **before, **offsite)
+    rows, meanings = contents(mall), mall.rows(MEANINGS)
+    empty = make_mall(tmp_path / "empty", like=new_machine)
+
+    said = empty.run("rescan_vaults", **after, **offsite).stdout
+    empty.run("restore_database", name, "--yes", "--without-safety-backup", **after, **offsite)
+
+    assert "2 backups were added" in said
+    assert contents(empty) == rows
+    assert set(meanings) <= set(empty.rows(MEANINGS))
+    assert not list(empty.folder.glob("backups/backup_*"))
+    empty.run("copy_backups", **after, **offsite)
+    empty.run("verify_backups", "--deep", **after, **offsite)
+    assert {path.name for path in empty.folder.glob("backups/*")} == s3.files()
 
 
 @pytest.mark.parametrize("secrets", SECRETS)

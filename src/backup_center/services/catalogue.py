@@ -245,7 +245,10 @@ def not_in_vault(record: BackupRecord) -> str:
 
     Pages ask this: of vaults that are far away, what was last found there is the answer.
     """
-    problem = _not_at_hand(record)
+    try:
+        problem = missing_from(vaults.at_hand(), record)
+    except BackupCenterError as error:
+        problem = str(error)
     if problem and record.pk and record.copies.filter(state=BackupCopy.State.GOOD, vault__in=_far_away()).exists():
         return ""
     return problem
@@ -255,9 +258,9 @@ def _far_away() -> list[str]:
     return [name for name in vaults.names() if not vaults.is_near(name)]
 
 
-def _not_at_hand(record: BackupRecord) -> str:
+def missing_from(vault: Vault, record: BackupRecord) -> str:
+    """What of a backup is not there, or not of its size; empty if all is."""
     try:
-        vault = vaults.at_hand()
         sizes = {name: vault.size(name) for name in files_of(record)}
     except BackupCenterError as error:
         return str(error)

@@ -122,7 +122,7 @@ class _Look:
             message = _("Another backup is known here under this name.")
             advice = _("Delete that one, or move these files elsewhere; then run rescan_vaults again.")
             yield Finding(name=stem, kind=CLASH, message=message, advice=advice)
-        elif problem := catalogue.not_in_vault(record):
+        elif problem := catalogue.missing_from(self.vault, record):
             yield Finding(name=stem, kind=MISSING, message=problem, advice=_put_back())
         else:
             self.new.append(enrolment)
@@ -131,7 +131,7 @@ class _Look:
         for record in self.known.values():
             if record.status != BackupRecord.Status.SUCCESS:
                 continue
-            if problem := catalogue.not_in_vault(record):
+            if problem := catalogue.missing_from(self.vault, record):
                 advice = _put_back() + " " + _("If it is gone for good, delete the backup on its page.")
                 yield Finding(name=record.backup_name, kind=MISSING, message=problem, advice=advice)
 
