@@ -147,6 +147,7 @@ def test_a_parent_of_fewer_types_or_another_database_is_none(small_zoo, backups,
     [
         (lambda record, vault, settings: (vault / record.file_path).unlink(), "is not in"),
         (lambda record, vault, settings: (vault / record.file_path).write_bytes(b"x"), "1 bytes instead of"),
+        (lambda record, vault, settings: flip(vault / record.file_path, 3_000), "is damaged"),
         (
             lambda record, vault, settings: (vault / f"{record.backup_name}.manifest.json").write_text("{}"),
             "incomplete",
@@ -169,7 +170,18 @@ def test_a_parent_of_fewer_types_or_another_database_is_none(small_zoo, backups,
             "another database",
         ),
     ],
-    ids=["gone", "cut", "unsigned", "damaged", "other codec", "old", "unknown archives", "foreign", "other database"],
+    ids=[
+        "gone",
+        "cut",
+        "rotten",
+        "unsigned",
+        "damaged",
+        "other codec",
+        "old",
+        "unknown archives",
+        "foreign",
+        "other database",
+    ],
 )
 def test_a_parent_that_cannot_lend_is_passed_over_by_name(
     small_zoo, backups, restores, incremental, settings, spoil, reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,8 +13,9 @@ from ..conf import get_settings
 from ..engine.errors import BackupCenterError
 from ..engine.manifest import Manifest
 from ..engine.sidecar import Sidecar
+from ..engine.vault import Vault, sha256_of
 from ..models import BackupRecord
-from . import catalogue
+from . import catalogue, vaults
 
 MOST_ARCHIVES = 32  # that a backup may need: each is one more to keep, and one more that may be lost
 
@@ -116,4 +118,20 @@ def _why_not_lent(candidate: BackupRecord, manifest: Manifest, project: str) -> 
         return text % {"name": candidate.backup_name}
     if manifest.codec != get_settings().codec:
         return _("%(name)s is stored in another way (BACKUP_COMPRESSION)") % {"name": candidate.backup_name}
-    return next(iter(problems(candidate)), "")
+    return next(iter([*problems(candidate), *_rotten(candidate)]), "")
+
+
+def _rotten(candidate: BackupRecord) -> Iterator[str]:
+    """Archives nearby whose bytes are not those that were written: what is borrowed from them would be lost as well.
+
+    What is far away is not read for that; a verification does.
+    """
+    vault = vaults.at_hand()
+    for member in (candidate, *lenders(candidate)):
+        if vault.near and vault.exists(member.file_path) and not _is_intact(vault, member):
+            yield _("%(name)s is damaged") % {"name": member.backup_name}
+
+
+def _is_intact(vault: Vault, record: BackupRecord) -> bool:
+    name = record.file_path
+    return any(sha256_of(copy, name) == record.file_hash for copy in vault.copies(name) if copy.exists(name))
