@@ -14,7 +14,7 @@ from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.auth import get_permission_codename
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
-from django.db import models, transaction
+from django.db import DatabaseError, models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.defaultfilters import date
 from django.urls import NoReverseMatch, URLPattern, path, reverse
@@ -26,12 +26,13 @@ from django.utils.translation import gettext_lazy, ngettext
 from . import quantities, registry
 from .engine.errors import BackupCenterError, Busy
 from .models import BackupCenter, BackupLog, BackupRecord
-from .services import BackupService, identity, origin
+from .services import BackupService, identity, journal, origin
 from .services.connecting import home_alias
 
 Fieldsets = tuple[tuple[Any, Any], ...]
 
 ENTRIES = 20  # of the log, on the page of a backup
+LOGGED_PATH = 500  # characters of a URL that the log keeps
 ROWS = 50  # of a list: Django takes a millisecond for each
 
 
@@ -59,6 +60,21 @@ def ask_who(admin_: admin.ModelAdmin[Any], request: HttpRequest) -> HttpResponse
     text = _("Nothing was changed: the page that asks for your password is missing. Include backup_center.urls.")
     admin_.message_user(request, text, messages.ERROR)
     return HttpResponseRedirect(reverse("admin:index", current_app=admin_.admin_site.name))
+
+
+def note_refusal(request: HttpRequest, verb: str) -> None:
+    """As our own pages do; Django's 403 follows."""
+    codename = f"{BackupRecord._meta.app_label}.{get_permission_codename(verb, BackupRecord._meta)}"
+    message = _("Your account may not do this: it lacks the permission %(permission)s.") % {"permission": codename}
+    facts: dict[str, Any] = {"path": request.path[:LOGGED_PATH], "method": request.method}
+    try:
+        with origin.acting_for(request):
+            journal.write(
+                BackupLog.Operation.ACCESS, BackupLog.Level.WARNING, message,
+                user=cast(AbstractBaseUser, request.user), refused=True, **facts,
+            )  # fmt: skip
+    except DatabaseError as error:
+        journal.logger.error("%s %s: %s (%s)", request.user.get_username(), facts["path"], message, error)
 
 
 def yes_or_no(name: str) -> Any:
@@ -146,7 +162,9 @@ class BackupRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @transaction.non_atomic_requests(using=home_alias())
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
-        if self.has_delete_permission(request) and (answer := ask_who(self, request)):
+        if not self.has_delete_permission(request):
+            note_refusal(request, "delete")
+        elif answer := ask_who(self, request):
             return answer
         try:
             with origin.acting_for(request):

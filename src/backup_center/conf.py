@@ -94,7 +94,7 @@ def host_function(setting: str, path: str) -> Callable[[HttpRequest], Any]:
     """What a host supplies, by its dotted path."""
     try:
         found = import_string(path)
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:  # the function itself instead of its path has no such parts
         raise ImproperlyConfigured(
             _("%(setting)s names %(path)s, which can't be imported: %(error)s")
             % {"setting": setting, "path": path, "error": error}

@@ -163,7 +163,7 @@ def test_what_is_written_anew_or_cut_off_with_its_head_is_seen_by_the_manifests(
     with transaction.atomic():  # a new machine, on which the vault is found
         log.delete()
         LogHead.objects.all().delete()
-        journal.write(BACKUP, INFO, "the first entry of another log")
+        journal.write(BackupLog.Operation.RESCAN, INFO, "found", record=record)
         verdict = audit.verify_log()
         assert (verdict.findings, verdict.manifests) == ((), 0)
         assert "It noted another log" in verdict.unread[0]
@@ -385,4 +385,25 @@ def test_a_header_is_believed_only_where_the_host_says_how(settings):
 def test_what_no_database_can_store_is_written_all_the_same(log):
     journal.write(BACKUP, INFO, "nul \0", path="\0", lines=["\0"])
     assert log.last().details == {"path": "␀", "lines": ["␀"]}
+    journal.write(BACKUP, INFO, "a file name \udcff", names=["bad\udcff.txt"])
+    assert log.last().details == {"names": ["bad?.txt"]}
+    journal.write(BACKUP, INFO, "and the next")
     assert findings() == []
+
+
+def test_a_head_that_is_gone_and_one_too_many_are_seen(log, backups, small_zoo):
+    LogHead.objects.create(pk=0, entries=0, hash="")
+    record = backups.create_backup()
+    noted = catalogue.open_sidecar(record, catalogue.get_vault()).manifest.facts["audit"]
+    assert noted["entries"] == ENTRIES
+    LogHead.objects.all().delete()
+    assert "The head of the log was removed." in findings()
+
+
+def test_a_log_that_is_begun_anew_is_no_other_installations(log, backups, small_zoo):
+    """Nothing in it says that the backup came from elsewhere."""
+    backups.create_backup()
+    log.delete()
+    LogHead.objects.all().delete()
+    journal.write(BACKUP, INFO, "the first entry of another log")
+    assert findings() != []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from backup_center.engine.errors import Damaged, Locked, NotFound
-from backup_center.models import BackupRecord
+from backup_center.engine.errors import BackupCenterError, Damaged, Locked, NotFound
+from backup_center.models import BackupLog, BackupRecord
+from backup_center.services import keyring
 from backup_center.services.verdict import verdict
 from tests.integration.encrypting import key_path
 from tests.zoo.models import Animal
@@ -105,3 +106,69 @@ def test_the_verdict_says_that_the_key_has_to_be_brought(small_zoo, backups, ope
     assert any("no key" in line for line in verdict().evidence)
     operator.opens()
     assert not any("no key" in line for line in verdict().evidence)
+
+
+@pytest.fixture
+def copied(small_zoo, backups, operator, disk, offsite):
+    """An encrypted backup in two vaults."""
+    offsite(disk)
+    return backups.create_backup()
+
+
+def test_a_key_file_is_taken_from_the_copy_that_has_a_sound_one(small_zoo, copied, backups, restores, operator, disk):
+    operator.opens()
+    good = key_path(copied).read_bytes()
+    for bad in (b"garbage", good[:-3], flipped(good)):
+        key_path(copied).write_bytes(bad)
+        small_zoo.spoil()
+        restores.restore_from_backup(copied, safety_backup=False)
+    key_path(copied).write_bytes(b"garbage")
+    assert "no age file" in " ".join(backups.verify_backup(copied))
+    copied.refresh_from_db()
+    assert not copied.is_damaged  # the other copy has it
+    assert backups.verify_backup(copied, repair=True) == []
+    assert key_path(copied).read_bytes() == good
+
+
+def flipped(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+def test_a_sound_key_file_is_never_replaced_by_what_is_none(small_zoo, copied, backups, operator, disk):
+    """The archive offsite is damaged, and the key file here: each is healed from the other."""
+    good = key_path(copied).read_bytes()
+    key_path(copied).write_bytes(b"garbage")
+    archive = disk.folder / copied.file_path
+    archive.write_bytes(b"x" + archive.read_bytes()[1:])
+    assert backups.verify_backup(copied, repair=True) == []
+    assert key_path(copied).read_bytes() == (disk.folder / key_path(copied).name).read_bytes() == good
+
+
+def test_rekeying_names_the_vaults_in_which_older_keys_stay(small_zoo, copied, operator, people, settings):
+    successor = people()
+    settings.BACKUP_ENCRYPTION_RECIPIENTS = [successor.recipient]
+    settings.BACKUP_VAULT_MODES = {"offsite": "append-only"}
+    operator.opens()
+    names, older = keyring.rekey([copied])
+    assert (names, older) == ([copied.backup_name], ["offsite"])
+    assert BackupLog.objects.filter(log_level="WARNING", message__contains="Only older identities").exists()
+
+
+def test_one_whose_lender_is_not_known_is_refused_by_name(small_zoo, pair, restores, operator):
+    lender, borrower = pair
+    BackupRecord.objects.filter(pk=lender.pk).delete()
+    operator.opens()
+    with pytest.raises(BackupCenterError, match="is damaged") as caught:
+        restores.plan(borrower)
+    assert f"Archive {lender.backup_id} is needed and not known here." in caught.value.findings
+
+
+def test_a_kept_manifest_that_is_damaged_only_means_that_the_key_is_needed(
+    small_zoo, pair, restores, operator, settings
+):
+    for path in settings.BACKUP_MANIFESTS_DIR.iterdir():
+        path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(Locked):
+        restores.plan(pair[1])
+    operator.opens()
+    assert restores.plan(pair[1]).changed == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pyrage import x25519
 
 from tests.integration.pages import ALL, browser, person
 
@@ -85,3 +86,10 @@ def test_what_a_cleanup_keeps_is_shown_even_if_it_is_wrong(client, settings, kee
     assert "How many days a cleanup keeps safety backups." in page
     assert ">11<" in page
     assert ("backup_center.E007" in page) is isinstance(keep, list)
+
+
+def test_an_identity_in_the_place_of_a_recipient_is_not_shown(client, settings):
+    identity = str(x25519.Identity.generate())
+    settings.BACKUP_ENCRYPTION_RECIPIENTS = [identity]
+    settings.BACKUP_ENCRYPTION_IDENTITY = identity
+    assert identity not in client.get(SETTINGS).content.decode()

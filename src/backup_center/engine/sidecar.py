@@ -222,6 +222,8 @@ class _readable:  # noqa: N801  # reads as a word in "with"
 def _clear(facts: Mapping[str, Any], *, signed: bool) -> Clear:
     clear, archive, needs = facts["clear"], facts["archive"], tuple(facts["needs"])
     manifest.require_known(clear)
+    if not isinstance(clear["keys"], dict) or not all(isinstance(clear["keys"][key], str) for key in needs):
+        raise ValueError(_("the key of an archive is not named"))
     members = {item.name for item in fields(Clear)} - {"size", "sha256", "needs", "stored", "signed"}
     stored = [
         Stored(archive=needs[place], offset=offset, length=length, stored_sha256=digest)

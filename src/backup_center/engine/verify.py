@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
@@ -35,7 +36,7 @@ def require_whole(sidecar: Sidecar, source: Source) -> None:
 
     Of copies that are far away only the size is asked: each chunk is checked before it is used anyway.
     """
-    for archive in sidecar.keys:
+    for archive in sidecar.keys.keys() & source.archives.keys():  # of the others, their chunks tell
         source.packing(archive)
     found = _worst_of_copies(source.vault, sidecar, _glance)
     if found:
@@ -97,8 +98,9 @@ def _examine_keys(keys: Mapping[str, str], source: Source) -> list[Finding]:
     for archive in keys:
         if archive not in source.archives:
             continue  # its chunks tell
+        name = keyfiles.name_of(source.archives[archive])
         try:
-            keyfiles.read(source.vault, keyfiles.name_of(source.archives[archive]))
+            nearest(source.vault, name, partial(keyfiles.read, name=name))
             source.packing(archive)
         except Locked:
             continue

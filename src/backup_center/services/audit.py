@@ -49,9 +49,14 @@ class LogVerdict:
 def verify_log(user: AbstractBaseUser | None = None, progress: Progress | None = None) -> LogVerdict:
     """Read the whole log and every manifest that is there. What was found is logged."""
     report = progress or (lambda phase, done, total: None)
+    there = LogHead.objects.filter(pk=LogHead.SINGLETON).exists()
+    headless = not there and BackupLog.objects.exclude(number=None).exists()
     chain.catch_up()
+    if headless:
+        chain.make_head()
     head = LogHead.objects.filter(pk=LogHead.SINGLETON).first() or LogHead()
-    findings = [*_broken_links(head, report), *_strangers()]
+    findings = [_("The head of the log was removed.")] if headless else []
+    findings += [*_broken_links(head, report), *_strangers()]
     noted, unread = _noted(report)
     findings += _contradictions(noted)
     findings = findings[:MOST_FINDINGS]
@@ -117,9 +122,14 @@ def _noted(report: Progress) -> tuple[list[Noted], list[str]]:
     """
     noted, unread = [], []
     vault = catalogue.get_vault()
-    good = BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS).values_list("backup_name", flat=True)
+    good = set(BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS).values_list("backup_name", flat=True))
+    ours_to_tell = good - _came_from_elsewhere()
     names = {name + SIDECAR_SUFFIX for name in good}
-    names |= {name for name in vault.names() if name.endswith(SIDECAR_SUFFIX)}
+    for one in vault.copies(""):
+        try:
+            names |= {name for name in one.names() if name.endswith(SIDECAR_SUFFIX)}
+        except BackupCenterError as error:  # one that is out of reach keeps nobody from the others
+            unread.append(str(error))
     ours = set(BackupLog.objects.filter(number=1).values_list("hash", flat=True))
     for done, name in enumerate(sorted(names), 1):
         backup = name.removesuffix(SIDECAR_SUFFIX)
@@ -129,7 +139,7 @@ def _noted(report: Progress) -> tuple[list[Noted], list[str]]:
             unread.append(f"{backup}: {error}")
             continue
         if facts and facts["entries"]:
-            if ours and facts["log"] not in ours:
+            if ours and facts["log"] not in ours and backup not in ours_to_tell:
                 unread.append(
                     f"{backup}: " + _("It noted another log, such as that of an installation before this one.")
                 )
@@ -137,6 +147,12 @@ def _noted(report: Progress) -> tuple[list[Noted], list[str]]:
                 noted.append(Noted(backup=backup, entries=facts["entries"], head=facts["head"]))
         report(_("Manifests"), done, len(names))
     return noted, unread
+
+
+def _came_from_elsewhere() -> set[str]:
+    """Backups that, as the log says, a rescan found or somebody imported: they may have noted another log."""
+    operations = (BackupLog.Operation.RESCAN, BackupLog.Operation.IMPORT)
+    return set(BackupLog.objects.filter(operation__in=operations).values_list("backup_name", flat=True))
 
 
 def _contradictions(noted: list[Noted]) -> Iterator[str]:

@@ -26,7 +26,6 @@ from . import (
     keys,
     lineage,
     ordering,
-    vaults,
     verifying,
 )
 from .connecting import engine_connection, home_alias, refuse_inside_transaction
@@ -135,7 +134,8 @@ class BackupService:
                 copies.repair(record, user)
                 findings, lost = verifying.look(record, deep, progress)
         record.verified_at, record.is_damaged = timezone.now(), lost
-        record.save(update_fields=["verified_at", "is_damaged"])
+        # Meanwhile it may have been deleted: what was found is said all the same.
+        BackupRecord.objects.filter(pk=record.pk).update(verified_at=record.verified_at, is_damaged=record.is_damaged)
         level = BackupLog.Level.ERROR if findings else BackupLog.Level.SUCCESS
         message = _("Damage was found.") if findings else _("The backup is whole.")
         journal.write(
@@ -169,8 +169,9 @@ class BackupService:
 
     def pin_backup(self, record: BackupRecord, user: AbstractBaseUser | None = None, *, pinned: bool = True) -> None:
         """Keep a backup, whatever its age, until it is released (``pinned=False``)."""
+        if not BackupRecord.objects.filter(pk=record.pk).update(pinned=pinned):
+            catalogue.refresh(record)  # raises NotFound
         record.pinned = pinned
-        record.save(update_fields=["pinned"])
         message = _("Pinned: kept until it is released.") if pinned else _("Released: a cleanup may delete it.")
         journal.write(BackupLog.Operation.DELETE, BackupLog.Level.INFO, message, record=record, user=user)
 
@@ -233,7 +234,7 @@ def settle_failed(record: BackupRecord, error: BaseException, user: AbstractBase
             if now is not None and now.status == BackupRecord.Status.SUCCESS:
                 return
             try:
-                catalogue.remove_files(record, vaults.home())
+                catalogue.discard_files(record)
             except BackupCenterError as failure:
                 reason = f"{reason} {failure}"
             if now is not None and now.status in catalogue.UNDECIDED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -103,7 +104,21 @@ def finish(record: BackupRecord, sidecar: Sidecar) -> None:
     describe(record, sidecar)
     record.progress = {"phase": "done", "done": record.row_count, "total": record.row_count}
     record.save(update_fields=FINISHED_FIELDS)
-    known = {"state": BackupCopy.State.GOOD, "size": sidecar.size, "checked_at": record.backup_end_time}
+    _note_home(record)
+
+
+def finish_in_clear(record: BackupRecord, clear: Clear) -> None:
+    """The same by what needs no key; a rescan with the key learns the rest."""
+    record.status = BackupRecord.Status.SUCCESS
+    record.file_path, record.file_size, record.file_hash = clear.archive_name, clear.size, clear.sha256
+    record.is_encrypted, record.needs = True, list(clear.needs)
+    record.backup_end_time = as_stored(datetime.fromisoformat(clear.finished_at))
+    record.save(update_fields=FINISHED_FIELDS)
+    _note_home(record)
+
+
+def _note_home(record: BackupRecord) -> None:
+    known = {"state": BackupCopy.State.GOOD, "size": record.file_size, "checked_at": record.backup_end_time}
     BackupCopy.objects.update_or_create(record=record, vault=vaults.home_name(), defaults=known)
 
 
@@ -154,11 +169,17 @@ def open_sidecar(record: BackupRecord, vault: Vault, *, unsigned: bool = False) 
     ``unsigned``: somebody said that a signature which is missing or not of our keys does not matter.
     """
     name = sidecar_name(record)
+    if unsigned:
+        with suppress(Damaged, NotFound):  # a copy that is signed is better
+            return open_sidecar(record, vault)
     return nearest(vault, name, lambda copy: _own(record, _opened(name, copy, vault, unsigned=unsigned)))
 
 
 def read_sidecar(name: str, vault: Vault, *, unsigned: bool = False) -> Sidecar:
     """A file of the vault, whatever record it belongs to."""
+    if unsigned:
+        with suppress(Damaged, NotFound):
+            return read_sidecar(name, vault)
     return nearest(vault, name, lambda copy: _opened(name, copy, vault, unsigned=unsigned))
 
 
@@ -171,9 +192,10 @@ def _opened(name: str, copy: Vault, vault: Vault, *, unsigned: bool) -> Sidecar:
         pass
     kept = keys.kept_manifests()
     if kept.exists(name):
-        found = sidecars.open_sidecar(_read_sidecar(name, kept), trusted, name)
-        if sidecars.clear_part(found) == sidecars.open_clear(data, trusted, name, unsigned=unsigned):
-            return found
+        with suppress(BackupCenterError):  # one that is damaged only means that the key is needed
+            found = sidecars.open_sidecar(_read_sidecar(name, kept), trusted, name)
+            if sidecars.clear_part(found) == sidecars.open_clear(data, trusted, name, unsigned=unsigned):
+                return found
     return sidecars.open_sidecar(data, trusted, name, _unlocking(vault), unsigned=unsigned)
 
 
@@ -234,6 +256,8 @@ def source(described: Manifest | Clear, vault: Vault) -> Source:
     def sealed(archive: str) -> Packing:
         if archive not in described.keys:
             raise Damaged(_("The key of archive %(id)s is not named.") % {"id": archive})
+        if archive not in archives:
+            raise NotFound(_("Archive %(id)s is needed and not known here.") % {"id": archive})
         stem = archives[archive].removesuffix(SEALED_SUFFIX)
         return Sealed(described.codec, unlocking()(stem, described.keys[archive]))
 
@@ -271,7 +295,7 @@ def missing_from(vault: Vault, record: BackupRecord) -> str:
 
 
 def has_sidecar(record: BackupRecord) -> bool:
-    return vaults.at_hand().exists(sidecar_name(record))
+    return get_vault().exists(sidecar_name(record))
 
 
 def is_left_over(record: BackupRecord, vault: Vault) -> bool:
@@ -285,6 +309,14 @@ def is_left_over(record: BackupRecord, vault: Vault) -> bool:
         return True
     left = [record.backup_name + suffix + ending for suffix in SUFFIXES for ending in ("", PARTIAL)]
     return not vault.exists(sidecar_name(record)) and any(vault.exists(name) for name in left)
+
+
+def discard_files(record: BackupRecord) -> None:
+    """What a backup that failed has written, where we may delete; elsewhere nothing without a sidecar counts."""
+    if vaults.home_name() in vaults.erasable():
+        remove_files(record, vaults.home())
+    else:
+        keys.kept_manifests().delete(sidecar_name(record))
 
 
 def remove_files(record: BackupRecord, vault: Vault) -> None:

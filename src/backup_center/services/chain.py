@@ -31,7 +31,7 @@ def seal(entry: Any) -> str:
         moment = moment.astimezone(UTC)
     facts |= {"created_at": moment.isoformat(), "details": _as_any_database_reads_it(entry.details)}
     line = json.dumps(facts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(f"{entry.previous_hash}\n{line}".encode()).hexdigest()
+    return hashlib.sha256(f"{entry.previous_hash}\n{line}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def catch_up() -> None:
@@ -40,12 +40,12 @@ def catch_up() -> None:
     Nobody waits for another here, who might be suspended for hours: whoever has the head looks again when he is done.
     """
     while BackupLog.objects.filter(number=None).exists():
-        _make_head()
+        make_head()
         if not _seal_some():
             return
 
 
-def _make_head() -> None:
+def make_head() -> None:
     if not LogHead.objects.filter(pk=LogHead.SINGLETON).exists():
         last = BackupLog.objects.exclude(number=None).order_by("-number").first()
         begun = {"entries": last.number, "hash": last.hash} if last else {}

@@ -114,7 +114,7 @@ def _taken(records: Iterable[BackupRecord], now: datetime) -> dict[int, datetime
     latest: datetime | None = None
     for record in sorted(records, key=lambda record: record.sequence):
         taken[record.pk] = max(record.created_at, latest or record.created_at)
-        if record.created_at <= now:
+        if record.created_at <= now and record.sequence > 0:
             latest = taken[record.pk]
     return taken
 

@@ -14,7 +14,8 @@ from django.db.models import Count, Max, Q, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..engine import verify
+from ..engine import keyfiles, verify
+from ..engine.encryption import KEY_SUFFIX
 from ..engine.errors import BackupCenterError, Damaged, NotFound, Refused, StorageFailed
 from ..engine.sidecar import Clear, Sidecar
 from ..engine.vault import Vault, nearest, sha256_of
@@ -160,9 +161,16 @@ def make(record: BackupRecord, name: str, user: AbstractBaseUser | None = None, 
 def find(record: BackupRecord) -> None:
     """Note where the files of a backup lie that nobody here has written; a verification looks into them."""
     for name in vaults.names():
-        if _is_there(record, name):
+        if _is_found(record, name):
             known = {"state": State.GOOD, "size": record.file_size, "checked_at": None}
             BackupCopy.objects.update_or_create(record=record, vault=name, defaults=known)
+
+
+def _is_found(record: BackupRecord, name: str) -> bool:
+    try:
+        return _is_there(record, name)
+    except StorageFailed:  # its copy shows as missing until a verification finds it
+        return False
 
 
 def settle(copy: BackupCopy, state: str, error: str = "") -> None:
@@ -190,7 +198,7 @@ def check(record: BackupRecord, described: Sidecar | Clear) -> dict[str, list[st
         except StorageFailed as error:
             unreachable.append(str(error))
             copy.error = str(error)
-            copy.save(update_fields=["error"])
+            BackupCopy.objects.filter(pk=copy.pk).update(error=copy.error)
             continue
         gone = found[copy.vault] and not _is_there(record, copy.vault)
         bad = State.MISSING if gone else State.DAMAGED
@@ -210,7 +218,7 @@ def _wrong_with(record: BackupRecord, vault: Vault, described: Sidecar | Clear) 
     try:
         catalogue.open_clear(record, vault)
         for file in catalogue.files_of(record):
-            vault.size(file)
+            keyfiles.read(vault, file) if file.endswith(KEY_SUFFIX) else vault.size(file)
     except (Damaged, NotFound, Refused) as error:
         found.append(str(error))
     return list(dict.fromkeys(found))
@@ -231,7 +239,7 @@ def _bring(record: BackupRecord, name: str, repair: bool) -> None:
     target, others = vaults.named(name), vaults.Several([other for other in vaults.names() if other != name])
     for file in _files(record):
         there = target.exists(file.name)
-        if there and _is(target, file):
+        if there and (_is(target, file) or _is_sound_key(target, file.name)):
             continue
         if there and not repair:
             raise Damaged(_("%(name)s is there, but not as it should be.") % {"name": file.name})
@@ -252,6 +260,14 @@ def _is(vault: Vault, file: _File) -> bool:
     return vault.size(file.name) == file.size and sha256_of(vault, file.name) == file.sha256
 
 
+def _is_sound_key(vault: Vault, name: str) -> bool:
+    """Nobody signed it, and for other recipients it has other bytes: one that is sound is never replaced by another."""
+    try:
+        return name.endswith(KEY_SUFFIX) and bool(keyfiles.read(vault, name))
+    except Damaged:
+        return False
+
+
 def _files(record: BackupRecord) -> Iterator[_File]:
     """What the files are, in the order in which they are written; of what nobody signed, as the first vault has it."""
     everywhere = catalogue.get_vault()
@@ -267,6 +283,8 @@ def _content(record: BackupRecord, name: str, vault: Vault) -> bytes:
     """A small file. Of the sidecar only one with a good signature counts."""
     if name == catalogue.sidecar_name(record):
         catalogue.open_clear(record, vault)
+    if name.endswith(KEY_SUFFIX):
+        return keyfiles.read(vault, name)
     return vault.read(name, 0, vault.size(name))
 
 

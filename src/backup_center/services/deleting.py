@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from ..engine.errors import BackupCenterError, NotDeleted
-from ..models import BackupLog, BackupRecord
+from ..models import BackupCopy, BackupLog, BackupRecord
 from . import catalogue, journal, vaults
 from .connecting import home_alias
 
@@ -51,7 +51,8 @@ def remove(record: BackupRecord, user: AbstractBaseUser | None, reason: str) -> 
 def _remove_everywhere(record: BackupRecord) -> list[str]:
     """From every vault in which we delete, all sidecars first; returns the other ones that have a copy."""
     erasable = vaults.erasable()
-    known = list(record.copies.values_list("vault", flat=True))
-    concerned = [name for name in erasable if name in known or vaults.is_near(name)]
+    known = list(record.copies.exclude(state=BackupCopy.State.MISSING).values_list("vault", flat=True))
+    first = vaults.writable()[:1]  # what failed there has no copy on record
+    concerned = [name for name in erasable if name in known or name in first or vaults.is_near(name)]
     catalogue.remove_files(record, vaults.Several(concerned))
     return [name for name in known if name not in erasable]

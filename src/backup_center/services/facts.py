@@ -46,7 +46,9 @@ def _audit(home: Connection | None) -> dict[str, Any]:
         heads = list(LogHead.objects.filter(pk=LogHead.SINGLETON).values_list("entries", "hash"))
         firsts = list(BackupLog.objects.filter(number=1).values_list("hash"))
     else:
-        heads = home.query(f'SELECT entries, hash FROM "{LogHead._meta.db_table}"')  # noqa: S608
+        heads = home.query(
+            f'SELECT entries, hash FROM "{LogHead._meta.db_table}" WHERE id = {LogHead.SINGLETON}'  # noqa: S608
+        )
         firsts = home.query(f'SELECT hash FROM "{BackupLog._meta.db_table}" WHERE number = 1')  # noqa: S608
     entries, head = heads[0] if heads else (0, "")
     return {"log": firsts[0][0] if firsts else "", "entries": int(entries), "head": head}

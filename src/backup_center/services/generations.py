@@ -62,7 +62,8 @@ def _newest_of_each(group: Iterable[BackupRecord], period: Callable[[date], str]
 
 def _counts(record: BackupRecord) -> bool:
     good = record.status == BackupRecord.Status.SUCCESS and not record.is_damaged
-    return good and record.trigger != BackupRecord.Trigger.SAFETY
+    ours = record.sequence > 0 and not record.is_unsigned
+    return good and ours and record.trigger != BackupRecord.Trigger.SAFETY
 
 
 def _day(moment: datetime) -> date:

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_variables
 
 from ..conf import get_access_settings, host_function
 from ..engine.errors import Refused
@@ -47,6 +48,7 @@ def mark_for(user: Any) -> dict[str, Any]:
     return {"at": time.time(), "who": _who(user)}
 
 
+@sensitive_variables("password")
 def confirm(request: HttpRequest, user: AbstractBaseUser, password: str) -> None:
     """Raises ``Refused`` for a wrong password. Asked of the project's own backends, so that its lockouts notice."""
     if _failures(user) >= ATTEMPTS:

@@ -81,7 +81,7 @@ class _Import:
             return self._enrol(user)
         except BaseException:
             for name in reversed(self.written):
-                self.vault.delete(name)
+                vaults.home().delete(name)
             raise
 
     def _copy(self, progress: Progress) -> None:

@@ -8,10 +8,10 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..engine.errors import BackupCenterError, NotFound, StorageFailed
+from ..engine.errors import BackupCenterError, Locked, NotFound, StorageFailed
 from ..models import BackupLog, BackupRecord
 from . import journal, vaults
-from .catalogue import UNDECIDED, finish, locked, open_sidecar, remove_files
+from .catalogue import UNDECIDED, discard_files, finish, finish_in_clear, locked, open_clear, open_sidecar
 from .connecting import home_alias
 from .lease import Lease
 
@@ -41,16 +41,19 @@ def _settle_backup(record: BackupRecord) -> None:
     now = locked(record, wait=False)
     if now is None or now.status not in UNDECIDED:
         return  # its process was suspended, not dead, and decides itself
+    home = vaults.home()
     try:
-        finish(record, open_sidecar(record, vaults.home()))
+        finish(record, open_sidecar(record, home))
+    except Locked:
+        finish_in_clear(record, open_clear(record, home))
     except NotFound:
-        remove_files(record, vaults.home())
+        discard_files(record)
         _settle_failed(record, _("It was interrupted: its process ended before the backup was complete."))
     except StorageFailed:
         raise  # perhaps it can be read later
     except BackupCenterError as error:
         _settle_failed(record, _("It was interrupted, and can't be read: %(error)s") % {"error": error})
-    else:
+    if record.status == BackupRecord.Status.SUCCESS:
         message = _("Its process ended after the backup was complete; it is kept.")
         journal.write(BackupLog.Operation.BACKUP, BackupLog.Level.WARNING, message, record=record)
 

@@ -83,10 +83,10 @@ def noting_refusals(
 
 
 def _storable(value: Any) -> Any:
-    """PostgreSQL holds no NUL, and people may send one."""
+    """PostgreSQL holds no NUL, and nothing holds what a file name that isn't UTF-8 is read as."""
     match value:
         case str():
-            return value.replace("\0", "␀")
+            return value.replace("\0", "␀").encode("utf-8", "replace").decode()
         case dict():
             return {_storable(str(key)): _storable(part) for key, part in value.items()}
         case list() | tuple():

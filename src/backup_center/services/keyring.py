@@ -99,8 +99,10 @@ def generate(path: Path, *, protect: bool = False) -> str:
 
 
 @journal.noting_refusals(BackupLog.Operation.VERIFY)
-def rekey(records: Iterable[BackupRecord]) -> list[str]:
+def rekey(records: Iterable[BackupRecord]) -> tuple[list[str], list[str]]:
     """Give the keys of these archives to the recipients that are set now; returns the names.
+
+    Also returns the vaults in which older keys stay (append-only, or only read): keep the older identities for those.
 
     Only the small key files are written anew, each at one stroke. Raises ``Locked`` before anything is changed, if one
     of them can't be opened here.
@@ -113,12 +115,31 @@ def rekey(records: Iterable[BackupRecord]) -> list[str]:
     with hold("keys") as lease:
         interrupted.settle(lease)
         opened = _opened(records, vault)
+        older: set[str] = set()
         for record, key in opened:
             lease.check()
-            _replace(record.backup_name + KEY_SUFFIX, recipients.wrap(key))
-            message = _("Its key was given to the recipients that are set now.")
-            journal.write(BackupLog.Operation.VERIFY, BackupLog.Level.INFO, message, record=record)
-    return [record.backup_name for record, _key in opened]
+            older |= _give(record, recipients.wrap(key))
+    return [record.backup_name for record, _key in opened], sorted(older)
+
+
+def _give(record: BackupRecord, wrapped: bytes) -> set[str]:
+    """The vaults in which the older key stays, since nothing is replaced there."""
+    name = record.backup_name + KEY_SUFFIX
+    _replace(name, wrapped)
+    message, level = _("Its key was given to the recipients that are set now."), BackupLog.Level.INFO
+    stays = [each for each in vaults.names() if each not in vaults.erasable() and vaults.named(each).exists(name)]
+    if stays:
+        message += " " + _("Only older identities open its copies in %(vaults)s.") % {"vaults": ", ".join(stays)}
+        level = BackupLog.Level.WARNING
+    journal.write(
+        BackupLog.Operation.VERIFY,
+        level,
+        message,
+        record=record,
+        older_keys_in=stays,
+        recipients=list(get_settings().recipients),
+    )
+    return set(stays)
 
 
 def _replace(name: str, data: bytes) -> None:

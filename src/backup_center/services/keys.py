@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from ..conf import get_settings
 from ..engine import encryption, keyfiles
 from ..engine.encryption import ArchiveKey, Identities, Recipients
-from ..engine.errors import BackupCenterError, Locked, Refused
+from ..engine.errors import BackupCenterError, Damaged, Locked, NotFound, Refused, StorageFailed
 from ..engine.vault import LocalVault, Vault
 
 
@@ -57,11 +57,22 @@ def unlocking(vault: Vault) -> Callable[[str, str], ArchiveKey]:
 
     @cache
     def unlock(name: str, public: str) -> ArchiveKey:
-        file = keyfiles.name_of(name)
-        return opener.unwrap(keyfiles.read(vault, file), public, file)
+        return _opened(vault, keyfiles.name_of(name), public, opener)
 
     opener = identities()
     return unlock
+
+
+def _opened(vault: Vault, file: str, public: str, opener: Identities) -> ArchiveKey:
+    """From the nearest copy that it comes out of: one that is damaged can look like one that was meant for others."""
+    failure: BackupCenterError | None = None
+    for copy in vault.copies(file):
+        try:
+            return opener.unwrap(keyfiles.read(copy, file), public, file)
+        except (Damaged, Locked, NotFound, StorageFailed) as error:
+            if failure is None or isinstance(failure, NotFound):
+                failure = error
+    raise failure or NotFound(_("No vault is there to look for %(name)s.") % {"name": file})
 
 
 def why_locked() -> str:

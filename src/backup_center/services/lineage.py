@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -134,4 +135,8 @@ def _rotten(candidate: BackupRecord) -> Iterator[str]:
 
 def _is_intact(vault: Vault, record: BackupRecord) -> bool:
     name = record.file_path
-    return any(sha256_of(copy, name) == record.file_hash for copy in vault.copies(name) if copy.exists(name))
+    for copy in vault.copies(name):
+        with suppress(BackupCenterError):  # what can't be read can't be lent
+            if sha256_of(copy, name) == record.file_hash:
+                return True
+    return False

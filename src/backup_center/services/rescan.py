@@ -10,11 +10,20 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from ..engine.errors import BackupCenterError, BadSignature, Damaged, Incomplete, Locked, NotFound, Unsupported
+from ..engine.errors import (
+    BackupCenterError,
+    BadSignature,
+    Damaged,
+    Incomplete,
+    Locked,
+    NotFound,
+    StorageFailed,
+    Unsupported,
+)
 from ..engine.sidecar import SIDECAR_SUFFIX
 from ..engine.vault import Vault
 from ..models import BackupLog, BackupRecord
-from . import catalogue, copies, enrolling, interrupted, journal, lineage
+from . import catalogue, copies, enrolling, interrupted, journal, lineage, vaults
 from .connecting import home_alias, refuse_inside_transaction
 from .enrolling import Enrolment
 from .lease import Lease, hold
@@ -24,8 +33,9 @@ if TYPE_CHECKING:
 
 SIGNATURE, DAMAGED, MISSING, CLASH, DIFFERS = "signature", "damaged", "missing", "clash", "differs"
 FAILED, FOREIGN, UNSIGNED, LOCKED = "failed", "foreign", "unsigned", "locked"
-ORPHAN, PARTIAL, STRANGER = "orphan", "partial", "stranger"
-SERIOUS = {SIGNATURE, DAMAGED, MISSING, CLASH, DIFFERS}  # a backup that was there, or is, can't be relied on
+ORPHAN, PARTIAL, STRANGER, UNREACHABLE = "orphan", "partial", "stranger", "unreachable"
+# A backup that was there, or is, can't be relied on.
+SERIOUS = {SIGNATURE, DAMAGED, MISSING, CLASH, DIFFERS, UNREACHABLE}
 COMPARED = ("backup_name", "project_id", "file_path", "file_size", "file_hash")
 
 
@@ -90,6 +100,7 @@ class _Look:
         for name in self.names:
             if name.endswith(SIDECAR_SUFFIX):
                 self.findings += self._sidecar(name)
+        self.findings += self._unreachable()
         self.findings += self._known_but_missing()
         self.findings += self._others()
 
@@ -126,6 +137,14 @@ class _Look:
             yield Finding(name=stem, kind=MISSING, message=problem, advice=_put_back())
         else:
             self.new.append(enrolment)
+
+    def _unreachable(self) -> Iterator[Finding]:
+        for name in vaults.names():
+            try:
+                vaults.named(name).names()
+            except StorageFailed as error:
+                advice = _("What it holds was not looked at: run rescan_vaults again when it answers.")
+                yield Finding(name=name, kind=UNREACHABLE, message=str(error), advice=advice)
 
     def _known_but_missing(self) -> Iterator[Finding]:
         for record in self.known.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -93,7 +93,7 @@ class Several:
     """Several vaults as one. Files are written to the first that may be, and looked for in all, the nearest first."""
 
     def __init__(self, names: Collection[str]) -> None:
-        self._names = sorted(names, key=lambda name: name != LOCAL)
+        self._names = sorted(names, key=lambda name: (not is_near(name), name != LOCAL))
 
     @property
     def near(self) -> bool:
@@ -118,7 +118,17 @@ class Several:
         return nearest(self, name, lambda vault: vault.size(name))
 
     def exists(self, name: str) -> bool:
-        return any(vault.exists(name) for vault in self.copies(name))
+        """Whether any of them has it. Raises ``StorageFailed`` if none says so and one doesn't answer."""
+        failure: StorageFailed | None = None
+        for vault in self.copies(name):
+            try:
+                if vault.exists(name):
+                    return True
+            except StorageFailed as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        return False
 
     def delete(self, name: str) -> None:
         """In each of them, even if one refuses."""
@@ -132,10 +142,23 @@ class Several:
             raise StorageFailed(" ".join(failures))
 
     def names(self) -> list[str]:
-        return sorted({name for vault in self.copies("") for name in vault.names()})
+        """Of all that answer. Raises ``StorageFailed`` if none does."""
+        return self._listed(lambda vault: vault.names())
 
     def partials(self) -> list[str]:
-        return sorted({name for vault in self.copies("") for name in vault.partials()})
+        return self._listed(lambda vault: vault.partials())
+
+    def _listed(self, look: Callable[[Vault], list[str]]) -> list[str]:
+        found: set[str] = set()
+        failures = []
+        for vault in self.copies(""):
+            try:
+                found.update(look(vault))
+            except StorageFailed as error:
+                failures.append(str(error))
+        if failures and len(failures) == len(self._names):
+            raise StorageFailed(" ".join(failures))
+        return sorted(found)
 
 
 class _Named:

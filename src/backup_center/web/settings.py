@@ -19,7 +19,7 @@ from ..conf import base_template, get_access_settings, get_settings
 from ..services import copies, keys, overview
 from .access import StaffView
 
-SECRET = re.compile(r"pass|secret|token|key|credential|dsn", re.IGNORECASE)
+SECRET = re.compile(r"pass|secret|token|key|credential|dsn|identity$", re.IGNORECASE)
 MASK = "••••••"
 
 
@@ -61,7 +61,7 @@ def _settings() -> Iterator[Setting]:
         ),
         "BACKUP_COMPRESSION": (yes if ours.compression else no, _("Whether archives are compressed.")),
         "BACKUP_ENCRYPTION": (yes if ours.encryption else no, _("Whether archives are encrypted.")),
-        "BACKUP_ENCRYPTION_RECIPIENTS": (", ".join(ours.recipients) or "–", _("Who can open new backups.")),
+        "BACKUP_ENCRYPTION_RECIPIENTS": (_masked("", ours.recipients), _("Who can open new backups.")),
         "BACKUP_ENCRYPTION_IDENTITY_FILE": (
             str(ours.identity_file or "–"),
             keys.why_locked() or _("This server can open encrypted backups."),
@@ -121,4 +121,5 @@ def _masked(name: str, value: Any) -> str:
         return "{" + inner + "}"
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(_masked("", part) for part in value) or "–"
-    return re.sub(r"(?<=://)[^/@\s]+@", MASK + "@", str(value))  # user and password in an address
+    text = re.sub(r"AGE-SECRET-KEY-\w*", MASK, str(value), flags=re.IGNORECASE)
+    return re.sub(r"(?<=://)[^/@\s]+@", MASK + "@", text)  # user and password in an address

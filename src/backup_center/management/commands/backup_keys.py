@@ -77,9 +77,12 @@ class Command(BackupCommand):
             raise Locked(_("Can't be opened here: %(names)s.") % {"names": ", ".join(locked)})
 
     def do_rekey(self, *, names: list[str], **_options: Any) -> None:
-        done = keyring.rekey(self._records(names))
+        done, older = keyring.rekey(self._records(names))
         self.say(_("%(count)d backups can be opened by the recipients that are set now.") % {"count": len(done)})
-        self.answer({"rekeyed": done})
+        if older:
+            text = _("Keep the older identities: only they open the copies in %(vaults)s, where nothing is replaced.")
+            self.say(text % {"vaults": ", ".join(older)})
+        self.answer({"rekeyed": done, "older_keys_in": older})
 
     def _records(self, names: list[str]) -> list[Any]:
         return [catalogue.find(name) for name in names] if names else keyring.encrypted()

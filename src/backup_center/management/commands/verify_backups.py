@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ...engine.errors import Damaged
+from ...engine.errors import BackupCenterError, Damaged, Locked, StorageFailed
 from ...models import BackupRecord
 from ...services import BackupService, catalogue
 from ..terminal import BackupCommand
@@ -28,19 +28,29 @@ class Command(BackupCommand):
         else:
             records = list(BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS))
         damaged: dict[str, list[str]] = {}
+        unread: dict[str, BackupCenterError] = {}
         for record in records:
-            with self.progress() as progress:
-                findings = BackupService().verify_backup(
-                    record, deep=options["deep"], repair=options["repair"], progress=progress
-                )
+            try:
+                with self.progress() as progress:
+                    findings = BackupService().verify_backup(
+                        record, deep=options["deep"], repair=options["repair"], progress=progress
+                    )
+            except (Locked, StorageFailed) as error:  # the others may still be looked at
+                unread[record.backup_name] = error
+                self.say(f"{record.backup_name}  {error}")
+                continue
             self.say(f"{record.backup_name}  {_('DAMAGED') if findings else _('whole')}")
             for finding in findings:
                 self.say(f"  - {finding}")
             if findings:
                 damaged[record.backup_name] = findings
+        checked = [record.backup_name for record in records if record.backup_name not in unread]
         self.say(
-            _("%(count)d backups checked, %(damaged)d damaged.") % {"count": len(records), "damaged": len(damaged)}
+            _("%(count)d backups checked, %(damaged)d damaged.") % {"count": len(checked), "damaged": len(damaged)}
         )
-        self.answer({"checked": [record.backup_name for record in records], "damaged": damaged})
+        not_read = {name: str(error) for name, error in unread.items()}
+        self.answer({"checked": checked, "damaged": damaged, "not_read": not_read})
         if damaged:
             raise Damaged(_("Damaged: %(names)s.") % {"names": ", ".join(damaged)})
+        for failure in unread.values():
+            raise failure
