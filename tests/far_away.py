@@ -72,7 +72,8 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
     raise AssertionError("rclone does not serve")
 
 
-@pytest.fixture(scope="session")
+# For a module each: idle, they take a third of a processor all the same.
+@pytest.fixture(scope="module")
 def s3_server(tmp_path_factory) -> Iterator[tuple[Path, int]]:
     folder = tmp_path_factory.mktemp("s3") / "buckets"
     folder.mkdir()
@@ -80,7 +81,7 @@ def s3_server(tmp_path_factory) -> Iterator[tuple[Path, int]]:
         yield folder, port
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sftp_server(tmp_path_factory) -> Iterator[tuple[Path, int]]:
     folder = tmp_path_factory.mktemp("sftp") / "root"
     folder.mkdir()
