@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -27,6 +28,7 @@ from backup_center.engine.packing import Open
 from backup_center.models import BackupLog, BackupRecord
 from backup_center.services import importing
 from backup_center.services.rescan import rescan
+from tests.integration.encrypting import key_path
 from tests.integration.forging import archive_path, flip, sidecar_path
 from tests.integration.killing import Child
 from tests.integration.pages import ALL, browser, person
@@ -351,3 +353,65 @@ def test_an_import_that_fails_at_its_end_leaves_no_file(download, small_zoo, mon
     with pytest.raises(BackupCenterError, match="full"):
         download.take_in()
     assert not small_zoo.files()
+
+
+@pytest.fixture
+def encrypted(small_zoo, backups, operator, tmp_path) -> Download:
+    """An encrypted backup that is here no more, and its three files."""
+    record = backups.create_backup()
+    found = Download(record, tmp_path / "downloads")
+    found.key = Path(shutil.copy(key_path(record), tmp_path / "downloads"))
+    backups.delete_backup(record)
+    small_zoo.before = small_zoo.rows()
+    return found
+
+
+@pytest.mark.parametrize("with_identity", [True, False])
+def test_an_encrypted_backup_is_taken_in_with_its_key_file(
+    encrypted, small_zoo, backups, restores, operator, with_identity
+):
+    if with_identity:
+        operator.opens()
+    with pytest.raises(Refused, match="import its key file"):
+        encrypted.take_in()
+    with encrypted.key.open("rb") as key:
+        record = encrypted.take_in(key=key)
+    assert (record.is_encrypted, bool(record.row_count)) == (True, with_identity)
+    assert backups.verify_backup(record) == []
+    assert key_path(record).stat().st_mode & 0o777 == 0o600
+    operator.opens()
+    small_zoo.spoil()
+    restores.restore_from_backup(record, safety_backup=False)
+    assert small_zoo.rows() == small_zoo.before
+
+
+@pytest.mark.parametrize("bad", [b"", b"garbage", b"x" * 70_000])
+def test_a_key_file_that_is_none_leaves_nothing_behind(encrypted, small_zoo, bad):
+    with pytest.raises(Damaged):
+        encrypted.take_in(key=io.BytesIO(bad))
+    assert not small_zoo.files()
+    assert not BackupRecord.objects.exists()
+
+
+def test_another_archives_key_file_is_refused_by_who_can_tell(encrypted, small_zoo, backups, operator):
+    other = key_path(backups.create_backup()).read_bytes()
+    files = small_zoo.files()
+    operator.opens()
+    with pytest.raises(Damaged, match="key of another archive"):
+        encrypted.take_in(key=io.BytesIO(other))
+    assert small_zoo.files() == files
+
+
+def test_the_command_and_the_page_take_all_three_files(encrypted, small_zoo, backups, operator, capsys):
+    call_command("import_backup", str(encrypted.archive))
+    backups.delete_backup(unpinned(BackupRecord.objects.get()))
+    files = encrypted.files() | {"key": SimpleUploadedFile(encrypted.key.name, encrypted.key.read_bytes())}
+    answer = browser(person(*ALL)).post(PAGE, files)
+    assert answer.status_code == 302
+    assert BackupRecord.objects.get().is_encrypted
+
+
+def unpinned(record: BackupRecord) -> BackupRecord:
+    record.pinned = False
+    record.save(update_fields=["pinned"])
+    return record

@@ -28,7 +28,13 @@ def read(vault: Vault, name: str) -> bytes:
         raise NotFound(text % {"error": error}) from error
     if size > LIMIT:
         raise Damaged(_("%(name)s is larger than any key file can be.") % {"name": name})
-    data = vault.read(name, 0, LIMIT)
+    return sound(vault.read(name, 0, LIMIT), name)
+
+
+def sound(data: bytes, name: str) -> bytes:
+    """The same for what comes from elsewhere."""
+    if len(data) > LIMIT:
+        raise Damaged(_("%(name)s is larger than any key file can be.") % {"name": name})
     if data.startswith(ARMOR):
         return data
     if not data.startswith(BINARY):

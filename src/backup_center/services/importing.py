@@ -11,14 +11,15 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from ..conf import get_settings
-from ..engine import incoming, manifest, verify
+from ..engine import incoming, keyfiles, manifest, verify
 from ..engine import sidecar as sidecars
+from ..engine.encryption import KEY_SUFFIX, ArchiveKey
 from ..engine.errors import BackupCenterError, Damaged, Locked, Refused
 from ..engine.incoming import Incoming
-from ..engine.sidecar import SIDECAR_LIMIT, SIDECAR_SUFFIX, Sidecar
+from ..engine.sidecar import SIDECAR_LIMIT, SIDECAR_SUFFIX, Clear, Sidecar
 from ..engine.vault import BUFFER, PARTIAL
 from ..models import BackupLog, BackupRecord
-from . import catalogue, copies, enrolling, interrupted, journal, lineage, vaults
+from . import catalogue, copies, enrolling, interrupted, journal, keys, lineage, vaults
 from .connecting import home_alias, refuse_inside_transaction
 from .enrolling import Enrolment
 from .lease import hold
@@ -34,16 +35,18 @@ def import_backup(
     sidecar: BinaryIO | None,
     user: AbstractBaseUser | None = None,
     *,
+    key: BinaryIO | None = None,
     accept_unsigned: bool = False,
     progress: Progress | None = None,
 ) -> BackupRecord:
-    """Take an archive in, with its sidecar, pinned. Both are open files that can be sought in.
+    """Take an archive in, with its sidecar and, of an encrypted one, its key file, pinned. All are open files.
 
-    What no key known here signed is refused, unless ``accept_unsigned``: then it needs no sidecar, and is marked.
+    Rows are checked if this server can open it; else the bytes that were signed are. What no key known here signed is
+    refused, unless ``accept_unsigned``: then it needs no sidecar, and is marked.
     """
     refuse_inside_transaction(home_alias())
     try:
-        return _Import(archive, sidecar, accept_unsigned=accept_unsigned).run(user, progress)
+        return _Import(archive, sidecar, key, accept_unsigned=accept_unsigned).run(user, progress)
     except BackupCenterError as error:
         level, refused, kind = BackupLog.Level.ERROR, isinstance(error, Refused), type(error).__name__
         journal.write(BackupLog.Operation.IMPORT, level, str(error), user=user, refused=refused, error=kind)
@@ -51,13 +54,23 @@ def import_backup(
 
 
 class _Import:
-    def __init__(self, archive: BinaryIO, sidecar: BinaryIO | None, *, accept_unsigned: bool) -> None:
+    def __init__(
+        self, archive: BinaryIO, sidecar: BinaryIO | None, key: BinaryIO | None, *, accept_unsigned: bool
+    ) -> None:
         self.vault = catalogue.get_vault()
         self.written: list[str] = []
         self.incoming = incoming.recognised(archive)
+        self.key = b""
+        self.sidecar: Sidecar | Clear
         if sidecar is not None:
             self.signature = _read(sidecar)
-            self.sidecar = _opened(self.signature, accept_unsigned)
+            try:
+                self.sidecar = sidecars.open_sidecar(
+                    self.signature, get_settings().signing_keys, _("The sidecar"), unsigned=accept_unsigned
+                )
+            except Locked:
+                self.key = _read_key(key)
+                self.sidecar = _unlocked(self.signature, self.key)
         elif accept_unsigned:
             self.signature, self.sidecar = _made_up(self.incoming)
         else:
@@ -74,10 +87,10 @@ class _Import:
             raise Refused(_("An import needs a vault on this machine: put one first in BACKUP_VAULTS."))
         _refuse_what_is_known(self.enrolment)
         _refuse_without_lenders(self.enrolment)
-        if not self.sidecar.signed:
+        if isinstance(self.sidecar, Sidecar) and not self.sidecar.signed:
             _require_what_it_says(self.incoming, self.sidecar)
-        self._copy(progress or (lambda table, done, total: None))
         try:
+            self._copy(progress or (lambda table, done, total: None))
             return self._enrol(user)
         except BaseException:
             for name in reversed(self.written):
@@ -86,15 +99,29 @@ class _Import:
 
     def _copy(self, progress: Progress) -> None:
         """It appears under its name when its size, its SHA-256 and every row are what the manifest says."""
-        name, described = self.enrolment.record.file_path, self.sidecar.manifest
+        name = self.enrolment.record.file_path
+        if self.key:
+            self._write(self.enrolment.record.backup_name + KEY_SUFFIX, self.key)
         with self.vault.create(name) as stream:
             _copy_exactly(self.incoming, stream, self.sidecar)
             stream.flush()
-            source = catalogue.source(described, self.vault)
-            source = replace(source, archives={**source.archives, described.id: name + PARTIAL})
-            if found := verify.examine_chunks(described, source, progress):
+            if findings := self._findings(name + PARTIAL, progress):
                 text = _("%(name)s is damaged; it was not imported.") % {"name": name}
-                raise Damaged(text, [finding.message for finding in found])
+                raise Damaged(text, [finding.message for finding in findings])
+        self.written.append(name)
+
+    def _findings(self, partial: str, progress: Progress) -> list[verify.Finding]:
+        """Of its rows; without a key, of what it borrows: its own bytes are those that were signed."""
+        found = self.sidecar
+        if isinstance(found, Clear):
+            return verify.examine_content(found, catalogue.source(found, self.vault))
+        source = catalogue.source(found.manifest, self.vault)
+        source = replace(source, archives={**source.archives, found.id: partial})
+        return verify.examine_chunks(found.manifest, source, progress)
+
+    def _write(self, name: str, data: bytes) -> None:
+        with self.vault.create(name) as stream:
+            stream.write(data)
         self.written.append(name)
 
     def _enrol(self, user: AbstractBaseUser | None) -> BackupRecord:
@@ -108,9 +135,7 @@ class _Import:
                 [record] = enrolling.enrol([self.enrolment], lease)
                 self._log(record, user)
                 lease.check()
-                with self.vault.create(name) as stream:
-                    stream.write(self.signature)
-                self.written.append(name)
+                self._write(name, self.signature)
                 copies.find(record)
         return record
 
@@ -133,12 +158,23 @@ def _read(sidecar: BinaryIO) -> bytes:
     return data
 
 
-def _opened(data: bytes, accept_unsigned: bool) -> Sidecar:
+def _read_key(key: BinaryIO | None) -> bytes:
+    if key is None:
+        raise Refused(_("The backup is encrypted: import its key file (NAME.key.age) together with it."))
+    return keyfiles.sound(key.read(keyfiles.LIMIT + 1), _("The key file"))
+
+
+def _unlocked(data: bytes, key: bytes) -> Sidecar | Clear:
+    """With its manifest, if this server can open it. An encrypted one must be signed."""
+    trusted, name = get_settings().signing_keys, _("The sidecar")
+
+    def unlock(clear: Clear) -> ArchiveKey:
+        return keys.identities().unwrap(key, clear.keys[clear.id], _("The key file"))
+
     try:
-        return sidecars.open_sidecar(data, get_settings().signing_keys, _("The sidecar"), unsigned=accept_unsigned)
-    except Locked as error:
-        text = _("The backup is encrypted: put its three files into the vault (BACKUP_DIR), and run rescan_vaults.")
-        raise Refused(text) from error
+        return sidecars.open_sidecar(data, trusted, name, unlock)
+    except Locked:
+        return sidecars.open_clear(data, trusted, name)
 
 
 def _made_up(found: Incoming) -> tuple[bytes, Sidecar]:
@@ -158,7 +194,7 @@ def _require_what_it_says(found: Incoming, sidecar: Sidecar) -> None:
     found.require_exactly(sidecar.manifest)
 
 
-def _copy_exactly(found: Incoming, stream: BinaryIO, sidecar: Sidecar) -> None:
+def _copy_exactly(found: Incoming, stream: BinaryIO, sidecar: Sidecar | Clear) -> None:
     """Never more than the sidecar says: a file that grows meanwhile doesn't fill the disk."""
     if found.size != sidecar.size:
         text = _("The archive has %(found)d bytes instead of %(expected)d: it is cut off, or another backup's.")

@@ -20,7 +20,7 @@ from ..engine.vault import LocalVault
 from ..services import importing
 from .access import StaffView, lines_of
 
-ARCHIVE, SIDECAR = "archive", "sidecar"
+ARCHIVE, SIDECAR, KEY = "archive", "sidecar", "key"
 
 
 class SpoolHandler(FileUploadHandler):
@@ -30,7 +30,7 @@ class SpoolHandler(FileUploadHandler):
 
     def new_file(self, field_name: str, *args: Any, **kwargs: Any) -> None:
         super().new_file(field_name, *args, **kwargs)
-        if field_name not in {ARCHIVE, SIDECAR}:
+        if field_name not in {ARCHIVE, SIDECAR, KEY}:
             raise SkipFile
         try:
             self.file = LocalVault(get_settings().directory).spool()
@@ -76,13 +76,13 @@ class BackupImportView(StaffView):
         return self.page("backup/backup_import.html")
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        archive, sidecar = (cast("BinaryIO | None", request.FILES.get(name)) for name in (ARCHIVE, SIDECAR))
+        archive, sidecar, key = (cast("BinaryIO | None", request.FILES.get(name)) for name in (ARCHIVE, SIDECAR, KEY))
         if self.spooling.problem:
             return self._refused(self.spooling.problem)
         if archive is None or sidecar is None:
             return self._refused(_("Choose both files: the archive, and its sidecar (.manifest.json)."), status=400)
         try:
-            record = importing.import_backup(archive, sidecar, self.actor)
+            record = importing.import_backup(archive, sidecar, self.actor, key=key)
         except BackupCenterError as error:
             return self._refused(str(error), lines_of(error))
         self.tell(messages.SUCCESS, _("It was imported and every row checked. It is pinned until you release it."))

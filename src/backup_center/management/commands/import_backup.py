@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ...engine.encryption import KEY_SUFFIX
 from ...engine.errors import NotFound, Refused, StorageFailed
 from ...engine.sidecar import SIDECAR_SUFFIX
 from ...quantities import count
@@ -23,6 +24,7 @@ class Command(BackupCommand):
         super().add_arguments(parser)
         parser.add_argument("file", metavar="FILE", type=Path, help=_("The archive."))
         parser.add_argument("--sidecar", metavar="FILE", type=Path, help=_("Its sidecar; the one beside it without."))
+        parser.add_argument("--key", metavar="FILE", type=Path, help=_("Of an encrypted one, its key file; likewise."))
         parser.add_argument(
             "--accept-unsigned",
             action="store_true",
@@ -31,13 +33,15 @@ class Command(BackupCommand):
 
     def run(self, **options: Any) -> None:
         path = Path(options["file"])
-        beside = _beside(path)
-        sidecar = options["sidecar"] or (beside if beside.is_file() else None)
-        with self.progress() as progress, _opened(path) as archive, _opened(sidecar) as signature:
+        with ExitStack() as files:
+            archive = files.enter_context(_opened(path))
+            sidecar = files.enter_context(_opened(options["sidecar"] or _beside(path, SIDECAR_SUFFIX)))
+            key = files.enter_context(_opened(options["key"] or _beside(path, KEY_SUFFIX)))
+            progress = files.enter_context(self.progress())
             if archive is None:
                 raise NotFound(_("There is no file %(path)s.") % {"path": path})
             record = importing.import_backup(
-                archive, signature, accept_unsigned=options["accept_unsigned"], progress=progress
+                archive, sidecar, key=key, accept_unsigned=options["accept_unsigned"], progress=progress
             )
         facts = {"name": record.backup_name, "rows": count(record.row_count)}
         self.say(_("%(name)s was imported and pinned: %(rows)s rows.") % facts)
@@ -46,10 +50,11 @@ class Command(BackupCommand):
         self.answer({"name": record.backup_name, "signed": not record.is_unsigned, "rows": record.row_count})
 
 
-def _beside(path: Path) -> Path:
-    """``x.tar.gz`` → ``x.manifest.json``."""
+def _beside(path: Path, suffix: str) -> Path | None:
+    """``x.tar.gz`` → ``x.manifest.json``, if it is there."""
     stem = next((path.name.removesuffix(end) for end in catalogue.SUFFIXES if path.name.endswith(end)), path.stem)
-    return path.with_name(stem + SIDECAR_SUFFIX)
+    beside = path.with_name(stem + suffix)
+    return beside if beside.is_file() else None
 
 
 @contextmanager
