@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ("--editable", ".[encryption,htmx,postgresql,s3,sftp]")
-DEVELOPMENT = (*PACKAGE, "--group", "dev")
+DEMO = ("--editable", ".[htmx,postgresql]")
+DEVELOPMENT = ("--editable", ".[encryption,htmx,postgresql,s3,sftp]", "--group", "dev")
 
 
 class Unavailable(Exception):
@@ -45,7 +45,7 @@ class Environment:
         return ROOT / f".venv-{self.name}"
 
 
-RUNTIME = Environment(name="demo", install=PACKAGE)
+RUNTIME = Environment(name="demo", install=DEMO)
 # The oldest and the newest versions that we support. Lint runs on the first, so that nothing newer slips in.
 PAIRS = (
     Environment(name="3.11-django5.2", python="3.11", install=(*DEVELOPMENT, "Django~=5.2.0")),
