@@ -45,6 +45,15 @@ class VaultState:
     checked_at: datetime | None
     error: str
 
+    @property
+    def mode_name(self) -> str:
+        """For people."""
+        return {
+            vaults.READ_WRITE: _("read and written"),
+            vaults.APPEND_ONLY: _("nothing is deleted"),
+            vaults.RESTORE_ONLY: _("only read"),
+        }[self.mode]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
