@@ -38,6 +38,8 @@ from apps.store.models import Shop
 from backup_center.engine.encryption import public_of
 from backup_center.services import BackupService, keys
 
+pytestmark = pytest.mark.slow
+
 settings.BACKUP_ENCRYPTION = "BACKUP_ENCRYPTION_IDENTITY" in os.environ
 settings.BACKUP_ENCRYPTION_RECIPIENTS = public_of(keys.identities().secrets) if settings.BACKUP_ENCRYPTION else []
 BackupService().create_backup()

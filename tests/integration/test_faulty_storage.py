@@ -12,6 +12,9 @@ from backup_center.models import BackupCopy, BackupRecord
 from backup_center.services import vaults
 from tests import faulty
 from tests.faulty import Fault, FaultyStorage
+from tests.projects import once
+
+pytestmark = [once, pytest.mark.slow]
 
 GOOD, MISSING = BackupCopy.State.GOOD, BackupCopy.State.MISSING
 ALWAYS = 1000

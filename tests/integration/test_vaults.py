@@ -11,6 +11,9 @@ from django.core.management import CommandError, call_command
 from backup_center.engine.errors import Damaged, NotFound, Refused, StorageFailed
 from backup_center.services import vaults
 from tests.faulty import keeps_a_part, lists_nothing
+from tests.projects import once
+
+pytestmark = once
 
 CONTENT = bytes(range(256)) * 4096
 

@@ -16,6 +16,9 @@ from backup_center.engine.errors import Damaged, Locked
 from backup_center.engine.sources import Source
 from tests import archives
 from tests.archives import IDENTITY, KEY, Archive
+from tests.projects import once
+
+pytestmark = once
 
 FLIPS = 10_000
 

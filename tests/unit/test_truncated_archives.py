@@ -13,6 +13,9 @@ from backup_center.engine.errors import Damaged, Incomplete, NotFound
 from backup_center.engine.vault import LocalVault
 from tests import archives
 from tests.archives import KEY, Archive
+from tests.projects import once
+
+pytestmark = once
 
 
 def cut(archive: Archive, size: int) -> None:
