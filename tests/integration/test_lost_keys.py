@@ -7,8 +7,10 @@ import pytest
 from backup_center.engine.errors import BackupCenterError, Damaged, Locked, NotFound
 from backup_center.models import BackupLog, BackupRecord
 from backup_center.services import keyring
+from backup_center.services.rescan import rescan
 from backup_center.services.verdict import verdict
 from tests.integration.encrypting import key_path
+from tests.integration.forging import sidecar_path
 from tests.zoo.models import Animal
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -172,3 +174,13 @@ def test_a_kept_manifest_that_is_damaged_only_means_that_the_key_is_needed(
         restores.plan(pair[1])
     operator.opens()
     assert restores.plan(pair[1]).changed == 0
+
+
+def test_what_needs_no_key_is_read_from_the_copy_that_is_signed(small_zoo, copied, disk, settings):
+    """A rescan without a key, where the sidecar here was altered and the one offsite was not."""
+    for path in (sidecar_path(copied), *settings.BACKUP_MANIFESTS_DIR.iterdir()):
+        path.write_bytes(b"{}\n" + b"0" * 64 + b"\n")
+    BackupRecord.objects.all().delete()
+    report = rescan()
+    assert [record.backup_id for record in report.added] == [copied.backup_id]
+    assert {finding.kind for finding in report.findings} == {"locked"}

@@ -207,7 +207,10 @@ def open_clear(record: BackupRecord, vault: Vault) -> Clear:
 
 def read_clear(name: str, vault: Vault, *, unsigned: bool = False) -> Clear:
     """The clear part of a file of the vault, whatever record it belongs to."""
-    return sidecars.open_clear(_read_sidecar(name, vault), get_settings().signing_keys, name, unsigned=unsigned)
+    trusted = get_settings().signing_keys
+    return nearest(
+        vault, name, lambda copy: sidecars.open_clear(_read_sidecar(name, copy), trusted, name, unsigned=unsigned)
+    )
 
 
 def _unlocking(vault: Vault) -> Callable[[Clear], ArchiveKey]:

@@ -43,7 +43,10 @@ def find(record: BackupRecord) -> Lineage:
                 sidecar = catalogue.open_sidecar(candidate, catalogue.get_vault())
             except BackupCenterError as error:
                 return Lineage(reason=str(error))
-            return lending(candidate, sidecar, str(record.project_id))
+            found = lending(candidate, sidecar, str(record.project_id))
+            # A restore has looked at the bytes already when its safety backup borrows.
+            rotten = next(_rotten(candidate), "") if found.record else ""
+            return Lineage(reason=rotten) if rotten else found
     return Lineage(reason=_("there is no good backup of these data types yet"))
 
 
@@ -119,7 +122,7 @@ def _why_not_lent(candidate: BackupRecord, manifest: Manifest, project: str) -> 
         return text % {"name": candidate.backup_name}
     if manifest.codec != get_settings().codec:
         return _("%(name)s is stored in another way (BACKUP_COMPRESSION)") % {"name": candidate.backup_name}
-    return next(iter([*problems(candidate), *_rotten(candidate)]), "")
+    return next(iter(problems(candidate)), "")
 
 
 def _rotten(candidate: BackupRecord) -> Iterator[str]:
