@@ -10,6 +10,8 @@ from tests.acceptance.test_mall import contents
 from tests.far_away import Place
 from tests.projects import Project
 
+pytestmark = pytest.mark.slow
+
 SIGNING_KEYS = "kept-in-a-safe-apart-from-the-server-and-its-backups"
 IDENTITY = {"BACKUP_ENCRYPTION_IDENTITY": str(x25519.Identity.generate())}
 # The environment of the old machine, and what the new one is given. Remote vaults: more of these.
@@ -38,8 +40,6 @@ from apps.store.models import Shop
 from backup_center.engine.encryption import public_of
 from backup_center.services import BackupService, keys
 
-pytestmark = pytest.mark.slow
-
 settings.BACKUP_ENCRYPTION = "BACKUP_ENCRYPTION_IDENTITY" in os.environ
 settings.BACKUP_ENCRYPTION_RECIPIENTS = public_of(keys.identities().secrets) if settings.BACKUP_ENCRYPTION else []
 BackupService().create_backup()
@@ -64,7 +64,6 @@ def new_machine(make_mall, tmp_path_factory) -> Project:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("secrets", ["own signing keys", "encrypted"])
 def test_an_empty_machine_with_a_vault_far_away_is_the_mall_again(
     mall: Project, new_machine: Project, make_mall, tmp_path, s3: Place, secrets
