@@ -16,3 +16,5 @@ pre_verify = Signal()
 post_verify = Signal()  # also: findings, a list of messages
 pre_delete = Signal()
 post_delete = Signal()  # the record has no primary key any more
+
+job_ended = Signal()  # (sender, job): it is SUCCESS, FAILED or CANCELLED
