@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DEMO = ("--editable", ".[htmx,postgresql]")
-DEVELOPMENT = ("--editable", ".[encryption,htmx,postgresql,s3,sftp]", "--group", "dev")
+DEMO = ("--editable", ".[htmx,postgresql,tasks]")
+DEVELOPMENT = ("--editable", ".[apscheduler,celery,encryption,htmx,metrics,notify,postgresql,s3,sftp,tasks]", "--group", "dev")
 
 
 class Unavailable(Exception):
