@@ -84,7 +84,7 @@ class Archive:
         selection = Selection(manifest=self.sidecar.manifest, labels=LABELS, known=SPECS)
         request = RestoreRequest(sidecar=self.sidecar, selection=selection, source=self.source)
         with _connection(self.database) as connection:
-            apply(request, connection, lambda phase, done, total: None)
+            apply(request, connection, lambda phase, done, total, size: None)
 
     def rows(self) -> list[tuple[object, ...]]:
         session = sqlite3.connect(self.database)
@@ -131,7 +131,7 @@ def make(
         recipients=Recipients(public=tuple(public_of([IDENTITY]))) if sealed else None,
     )
     with _connection(database) as connection:
-        sidecar = backup.take(request, connection, vault, lambda phase, done, total: None)
+        sidecar = backup.take(request, connection, vault, lambda phase, done, total, size: None)
     return Archive(database, vault, sidecar)
 
 

@@ -17,7 +17,14 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.translation import gettext as _
 
 from . import registry
-from .conf import Settings, get_access_settings, get_settings, host_function
+from .conf import (
+    MAINTENANCE_MODES,
+    Settings,
+    get_access_settings,
+    get_maintenance_settings,
+    get_settings,
+    host_function,
+)
 from .engine.errors import BackupCenterError
 
 SHORTEST_SECRET = 32  # characters
@@ -39,6 +46,8 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
         *_access(),
         *_databases(),
         *_order_of_apps(),
+        *_tasks(),
+        *_maintenance(),
         *_encryption(settings),
         *_signatures(settings),
     ]
@@ -60,6 +69,26 @@ def check_coverage(databases: Sequence[str] | None = None, **_kwargs: Any) -> li
         text = _("Backups of the database %(alias)s leave out:") % {"alias": alias} + lines
         found.append(checks.Info(text, hint=_("BACKUP_DATA_TYPES and BACKUP_EXCLUDE decide."), id="backup_center.I001"))
     return found
+
+
+@checks.register("backup_center", deploy=True)
+def check_workers(**_kwargs: Any) -> list[checks.CheckMessage]:
+    """With ``check --deploy``: who does the work."""
+    from .tasks.queue import is_immediate  # only here: most commands need no engine
+
+    try:
+        immediate = is_immediate()
+    except ImproperlyConfigured:
+        return []  # check_settings says so
+    if not immediate:
+        return []
+    return [
+        checks.Warning(
+            _("There is no worker: backups and restores asked for on a page run inside its request."),
+            hint=_("Point TASKS to a backend with workers (docs/background.md); a server's time limit ends requests."),
+            id="backup_center.W070",
+        )
+    ]
 
 
 @checks.register("backup_center", deploy=True)
@@ -89,6 +118,27 @@ def _values(settings: Settings) -> Iterator[checks.CheckMessage]:
                 hint=_("The default is %(days)d.") % {"days": default},
                 id="backup_center.E002",
             )
+
+
+def _tasks() -> Iterator[checks.CheckMessage]:
+    from .tasks.queue import is_immediate  # as above
+
+    try:
+        is_immediate()
+    except ImproperlyConfigured as error:
+        text = _("BACKUP_TASK_BACKEND names no usable entry of TASKS: %(error)s")
+        yield checks.Error(text % {"error": error}, id="backup_center.E070")
+
+
+def _maintenance() -> Iterator[checks.CheckMessage]:
+    mode = getattr(project, "BACKUP_MAINTENANCE", MAINTENANCE_MODES[0])
+    if mode not in MAINTENANCE_MODES:
+        text = _("BACKUP_MAINTENANCE must be one of: %(modes)s.")
+        yield checks.Error(text % {"modes": ", ".join(MAINTENANCE_MODES)}, id="backup_center.E071")
+    try:
+        get_maintenance_settings()
+    except ImproperlyConfigured as error:
+        yield checks.Error(str(error), id="backup_center.E072")
 
 
 def _generations(settings: Settings) -> Iterator[checks.CheckMessage]:

@@ -90,6 +90,41 @@ def get_access_settings() -> AccessSettings:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSettings:
+    """Which of the project's ``TASKS`` does our work, and in which of its queues."""
+
+    backend: str
+    queue: str
+
+
+def get_task_settings() -> TaskSettings:
+    return TaskSettings(
+        backend=getattr(project, "BACKUP_TASK_BACKEND", "default"),
+        queue=getattr(project, "BACKUP_TASK_QUEUE", "default"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaintenanceSettings:
+    """Whom a restore turns away. ``open_paths``: beginnings of paths that stay open."""
+
+    all_requests: bool
+    open_paths: tuple[str, ...]
+    login: str
+
+
+MAINTENANCE_MODES = ("writes", "all")
+
+
+def get_maintenance_settings() -> MaintenanceSettings:
+    return MaintenanceSettings(
+        all_requests=getattr(project, "BACKUP_MAINTENANCE", "writes") == "all",
+        open_paths=_patterns("BACKUP_MAINTENANCE_EXEMPT", '["/health/"]'),
+        login=str(project.LOGIN_URL),
+    )
+
+
 def host_function(setting: str, path: str) -> Callable[[HttpRequest], Any]:
     """What a host supplies, by its dotted path."""
     try:

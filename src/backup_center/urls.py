@@ -16,6 +16,7 @@ from .web import (
     records,
     restoring,
     settings,
+    working,
 )
 
 app_name = "backup"
@@ -27,6 +28,9 @@ urlpatterns = [
     path("stats/", listing.BackupStatsView.as_view(), name="stats"),
     path("selected/", listing.SelectedView.as_view(), name="selected"),
     path("confirm-identity/", identity.ConfirmIdentityView.as_view(), name="confirm_identity"),
+    path("jobs/", working.JobListView.as_view(), name="jobs"),
+    path("jobs/<int:pk>/", working.JobView.as_view(), name="job"),
+    path("jobs/<int:pk>/cancel/", working.JobCancelView.as_view(), name="job_cancel"),
     path("progress/", creating.ProgressView.as_view(), name="progress"),
     path("log/", logs.LogView.as_view(), name="log"),
     path("log/verify/", logs.LogVerifyView.as_view(), name="log_verify"),

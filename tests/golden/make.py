@@ -54,7 +54,7 @@ def make() -> None:
         key=get_settings().signing_keys[0],
     )
     with engine_connection("default") as session:
-        backup.take(request, session, LocalVault(folder), lambda phase, done, total: None)
+        backup.take(request, session, LocalVault(folder), lambda phase, done, total, size: None)
     lines = (json.dumps([table, *row], ensure_ascii=False) for table, rows in printed().items() for row in rows)
     (folder / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     run(*DROP)

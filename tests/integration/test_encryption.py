@@ -210,7 +210,7 @@ def _take_as_somebody_else(record: BackupRecord, settings, backups) -> None:
     forget_kept(settings)
     with engine_connection(record.database) as connection:
         request = request_for(record, connection)
-        backup.take(request, connection, catalogue.get_vault(), lambda phase, done, total: None)
+        backup.take(request, connection, catalogue.get_vault(), lambda phase, done, total, size: None)
     Animal.objects.update(name="ours")
     settings.SECRET_KEY = before
 

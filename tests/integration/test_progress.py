@@ -23,6 +23,6 @@ def test_progress_and_a_sign_of_life_are_on_the_record_while_it_runs(backups):
 
     assert seen[0].status == BackupRecord.Status.RUNNING
     assert seen[0].heartbeat_at > seen[0].backup_start_time
-    assert set(seen[0].progress) == {"phase", "done", "total", "seconds"}
+    assert set(seen[0].progress) == {"phase", "done", "total", "size", "seconds"}
     record.refresh_from_db()
     assert record.progress == {"phase": "done", "done": record.row_count, "total": record.row_count}

@@ -27,7 +27,7 @@ from .vault import Vault
 
 AHEAD = 4  # chunks read but not yet written
 
-Progress = Callable[[str, int, int], None]  # phase, rows done, rows in all
+Progress = Callable[[str, int, int, int], None]  # table, rows done, rows in all, bytes of the archive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ def _write_tables(
                 lines.append(line_of(chunk))
                 lenders.add(chunk.archive)
                 done += chunk.rows
-                progress(table.label, done, max(done, total))
+                progress(table.label, done, max(done, total), archive.size)
             written.append(
                 Table(
                     label=table.label,

@@ -12,9 +12,9 @@ from functools import partial
 from django.utils.translation import gettext as _
 
 from . import backup, changes, chunks, compare, parents, ranges, replacements, verify
-from .backup import BackupRequest, Progress
+from .backup import BackupRequest
 from .chunks import Chunk
-from .compare import Plan
+from .compare import Plan, Progress
 from .dialects.base import Connection, Load
 from .errors import Damaged, ReferencesInTheWay
 from .manifest import Manifest
@@ -104,7 +104,7 @@ def _apply(request: RestoreRequest, connection: Connection, progress: Progress) 
     return replace(result, safety=safety, left_out=tuple(settled.left_out))
 
 
-def _phase(progress: Progress, phase: str, _label: str, done: int, total: int) -> None:
+def _phase(progress: Progress, phase: str, _label: str, done: int, total: int, _size: int) -> None:
     progress(phase, done, total)
 
 

@@ -1,12 +1,17 @@
 import django.db.models.deletion
 import django.utils.timezone
+from django.apps import apps
 from django.conf import settings
 from django.db import migrations, models
+
+# As in the first migration: a project may have given us another label.
+CONFIG = apps.get_containing_app_config(__name__)
+LABEL = CONFIG.label if CONFIG else "backup"
 
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("backup", "0006_copies"),
+        (LABEL, "0006_copies"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -174,7 +179,7 @@ class Migration(migrations.Migration):
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="jobs",
-                        to="backup.backuprecord",
+                        to=f"{LABEL}.backuprecord",
                         verbose_name="backup",
                     ),
                 ),
@@ -197,7 +202,7 @@ class Migration(migrations.Migration):
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="jobs",
-                        to="backup.schedule",
+                        to=f"{LABEL}.schedule",
                         verbose_name="schedule",
                     ),
                 ),

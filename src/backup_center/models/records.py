@@ -26,6 +26,8 @@ class BackupRecord(models.Model):
         FAILED = "FAILED", _("Failed")
         CANCELLED = "CANCELLED", _("Cancelled")
 
+    BROKEN_OFF: ClassVar = frozenset({Status.FAILED, Status.CANCELLED})
+
     class Trigger(models.TextChoices):
         MANUAL = "manual", _("By a person")
         COMMAND = "command", _("By a command")

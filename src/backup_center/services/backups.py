@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from .. import registry, signals
 from ..engine import backup
 from ..engine.encryption import KEY_SUFFIX
-from ..engine.errors import BackupCenterError, NotDeleted, NotFound, Refused
+from ..engine.errors import BackupCenterError, Cancelled, NotDeleted, NotFound, Refused
 from ..engine.sidecar import SIDECAR_SUFFIX, Sidecar
 from ..models import BackupCopy, BackupLog, BackupRecord
 from . import (
@@ -51,11 +51,12 @@ class BackupService:
         database: str = "default",
         trigger: str | None = None,
         progress: Progress | None = None,
+        tell: Callable[[BackupRecord], None] = lambda record: None,
     ) -> BackupRecord:
         """Back up these data types (all, if none are named) of one database, as they are at one moment.
 
-        Returns the record with status SUCCESS. When it raises, the record (if it came so far) is FAILED with the reason
-        and no file is left.
+        ``tell`` is told of the record as soon as there is one. Returns it with status SUCCESS. When this raises, the
+        record (if it came so far) is FAILED with the reason, or CANCELLED, and no file is left.
         """
         refuse_inside_transaction(home_alias(), database)
         with journal.noting_refusals(BackupLog.Operation.BACKUP, user=user):
@@ -75,6 +76,7 @@ class BackupService:
             )
             lease.show_on(record)
             try:
+                tell(record)
                 signals.pre_backup.send(BackupService, record=record, user=user)
                 parent = None
                 if backup_type == BackupRecord.Type.INCREMENTAL:
@@ -187,7 +189,9 @@ class BackupService:
                 if not self._delete(record, user, _("Deleted by hand.")):
                     raise Refused(_("It is pinned; release it first."))
 
-    def delete_old_backups(self, days: int | None = None, user: AbstractBaseUser | None = None) -> int:
+    def delete_old_backups(
+        self, days: int | None = None, user: AbstractBaseUser | None = None, *, progress: Progress | None = None
+    ) -> int:
         """Delete what is older than ``days`` (BACKUP_RETENTION_DAYS) and not needed; returns how many went.
 
         Raises ``NotDeleted`` in the end, if some could not be deleted; all others are gone then.
@@ -199,8 +203,11 @@ class BackupService:
             interrupted.settle(lease)
             with journal.noting_refusals(BackupLog.Operation.DELETE, user=user):
                 plan = cleanup.plan(days)
-            for verdict in (verdict for verdict in plan if verdict.delete):
+            going = [verdict for verdict in plan if verdict.delete]
+            for number, verdict in enumerate(going):
                 lease.check()
+                if progress is not None:
+                    progress("delete", number, len(going))
                 record = verdict.record
                 try:
                     if str(record.backup_id) not in needed and self._delete(record, user, verdict.reason):
@@ -244,13 +251,14 @@ def settle_failed(record: BackupRecord, error: BaseException, user: AbstractBase
 
 
 def _record_failure(record: BackupRecord, reason: str, error: BaseException, user: AbstractBaseUser | None) -> None:
-    record.status = BackupRecord.Status.FAILED
+    cancelled = isinstance(error, Cancelled)
+    record.status = BackupRecord.Status.CANCELLED if cancelled else BackupRecord.Status.FAILED
     record.backup_end_time = timezone.now()
     record.error_message = reason
     record.save(update_fields=["status", "backup_end_time", "error_message"])
     journal.write(
         BackupLog.Operation.BACKUP,
-        BackupLog.Level.ERROR,
+        BackupLog.Level.WARNING if cancelled else BackupLog.Level.ERROR,
         reason,
         record=record,
         user=user,
@@ -294,9 +302,9 @@ def _refuse_what_is_missing(backup_type: str) -> None:
     keys.recipients()
 
 
-def _reporting(lease: Lease, progress: Progress | None) -> Progress:
-    def report(phase: str, done: int, total: int) -> None:
-        lease.report(phase, done, total)
+def _reporting(lease: Lease, progress: Progress | None) -> backup.Progress:
+    def report(phase: str, done: int, total: int, size: int) -> None:
+        lease.report(phase, done, total, size)
         if progress is not None:
             progress(phase, done, total)
 

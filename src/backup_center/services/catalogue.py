@@ -306,7 +306,7 @@ def is_left_over(record: BackupRecord, vault: Vault) -> bool:
 
     Files beside a sidecar that can't be read are none of these: they were complete once.
     """
-    if record.status != BackupRecord.Status.FAILED:
+    if record.status not in BackupRecord.BROKEN_OFF:
         return False
     if record.file_hash:
         return True

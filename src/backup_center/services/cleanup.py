@@ -19,7 +19,7 @@ from ..models import BackupRecord
 from . import catalogue, generations, vaults
 
 Status, Trigger = BackupRecord.Status, BackupRecord.Trigger
-ENDED = {Status.SUCCESS, Status.FAILED}  # whatever else a status says, it is not ours to delete
+ENDED = {Status.SUCCESS, *BackupRecord.BROKEN_OFF}  # whatever else a status says, it is not ours to delete
 CENTURY = 36_525  # in days; more would leave the calendar
 
 
@@ -190,4 +190,6 @@ def needs_of(record: BackupRecord) -> set[str]:
 
     A failed one needs nothing, unless its sidecar is there: perhaps it can be read again.
     """
-    return set() if record.status == Status.FAILED and not catalogue.has_sidecar(record) else set(record.needs)
+    return (
+        set() if record.status in BackupRecord.BROKEN_OFF and not catalogue.has_sidecar(record) else set(record.needs)
+    )

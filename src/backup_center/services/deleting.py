@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def withdraw(record: BackupRecord) -> bool:
     """Mark it as failed, so that it is neither restored nor borrowed from; ``False`` if somebody has just pinned it."""
     reason = record.error_message
-    if record.status != BackupRecord.Status.FAILED:
+    if record.status not in BackupRecord.BROKEN_OFF:
         reason = _("Its deletion was begun; it can't be used any more. The next cleanup ends it.")
     changes = {"status": BackupRecord.Status.FAILED, "error_message": reason}
     if not BackupRecord.objects.filter(pk=record.pk, pinned=False).update(**changes):

@@ -11,7 +11,6 @@ import json
 import os
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +30,7 @@ from ..engine.errors import BackupCenterError, Busy, DatabaseFailed, LeaseLost
 from ..models import BackupRecord, Installation
 from .connecting import database_file, home_alias
 from .journal import logger
+from .meter import Meter
 
 PERIOD = timedelta(seconds=30)
 BEAT_SECONDS = 1.0
@@ -51,19 +51,13 @@ class Lease:
         if before.holder and not self.unsettled:
             committed = before.committed == before.fencing
             self.unsettled = {**before.details, "operation": before.operation, "committed": committed}
-        self._progress: dict[str, Any] = {}
+        self._meter = Meter()
         self._record: int | None = None
-        self._began = time.monotonic()
         self._stop = threading.Event()
 
-    def report(self, phase: str, done: int, total: int) -> None:
+    def report(self, phase: str, done: int, total: int, size: int = 0) -> None:
         """Cheap: the heartbeat carries it on."""
-        before = self._progress
-        # A new part of the work counts anew; how fast it goes is measured from its beginning.
-        if not before or done < before["done"] or total != before["total"]:
-            self._began = time.monotonic()
-        seconds = round(time.monotonic() - self._began, 1)
-        self._progress = {"phase": phase, "done": done, "total": total, "seconds": seconds}
+        self._meter.report(phase, done, total, size)
 
     def show_on(self, record: BackupRecord) -> None:
         """Let progress and heartbeat appear on this record too."""
@@ -126,15 +120,15 @@ class Lease:
 
     def beat(self) -> None:
         if self._file is None:
-            self._mine().update(heartbeat_at=Now(), progress=self._progress)
+            self._mine().update(heartbeat_at=Now(), progress=self._meter.facts)
         else:
-            facts = {"holder": self.token, "operation": self.operation, **self._progress}
+            facts = {"holder": self.token, "operation": self.operation, **self._meter.facts}
             # Past any buffer: what a full disk refuses must not come back when the file is closed.
             os.ftruncate(self._file.fileno(), 0)
             os.pwrite(self._file.fileno(), json.dumps(facts).encode(), 0)
         if self._record is not None:
             running = BackupRecord.objects.filter(pk=self._record, status=BackupRecord.Status.RUNNING)
-            running.update(progress=self._progress, heartbeat_at=Now())
+            running.update(progress=self._meter.facts, heartbeat_at=Now())
 
     def take_sequence(self) -> int:
         """A number that no backup of this project ever had, larger than all before."""

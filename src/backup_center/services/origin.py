@@ -19,7 +19,14 @@ _address: ContextVar[str | None] = ContextVar("backup_center_address", default=N
 @contextmanager
 def acting_for(request: HttpRequest) -> Iterator[None]:
     """Entries of the log that are written meanwhile name this request's address."""
-    token = _address.set(client_address(request))
+    with acting_from(client_address(request)):
+        yield
+
+
+@contextmanager
+def acting_from(place: str) -> Iterator[None]:
+    """The same for what was asked for there and is done here."""
+    token = _address.set(place)
     try:
         yield
     finally:

@@ -208,7 +208,7 @@ def _adopted(new: Sequence[Enrolment], lease: Lease) -> UUID | None:
 
 def _compared(record: BackupRecord, found: BackupRecord) -> Iterator[Finding]:
     """A record that is there already, with what its sidecar says."""
-    if record.status == BackupRecord.Status.FAILED:
+    if record.status in BackupRecord.BROKEN_OFF:
         advice = _("The next cleanup decides about it. To keep its files, move them elsewhere before.")
         yield Finding(name=record.backup_name, kind=FAILED, message=record.error_message, advice=advice)
         return

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from .. import registry, signals
 from ..engine import restore, verify
 from ..engine.compare import Plan
-from ..engine.errors import Refused
+from ..engine.errors import Cancelled, Refused
 from ..engine.manifest import Manifest
 from ..engine.restore import RestoreResult
 from ..engine.selection import Selection
@@ -333,7 +333,7 @@ def _log_failure(record: BackupRecord, error: BaseException, user: AbstractBaseU
     refused = isinstance(error, Refused)
     journal.write(
         BackupLog.Operation.RESTORE,
-        BackupLog.Level.ERROR,
+        BackupLog.Level.WARNING if isinstance(error, Cancelled) else BackupLog.Level.ERROR,
         message,
         record=record,
         user=user,

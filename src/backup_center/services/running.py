@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
@@ -17,19 +18,37 @@ from .lease import PERIOD, lock_path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """One operation under the lease. ``done`` of ``total`` rows in this phase, for ``seconds`` so far."""
+    """One operation. ``done`` of ``total`` rows in this phase, for ``seconds``; ``size`` bytes written, if any."""
 
     operation: str
     phase: str
     done: int
     total: int
     seconds: float
+    size: int = 0
+
+    @classmethod
+    def by(cls, operation: str, facts: Mapping[str, Any]) -> Self:
+        """From what a ``Meter`` has noted."""
+        return cls(
+            operation=operation,
+            phase=str(facts.get("phase", "")),
+            done=int(facts.get("done", 0)),
+            total=int(facts.get("total", 0)),
+            seconds=float(facts.get("seconds", 0)),
+            size=int(facts.get("size", 0)),
+        )
 
     def __str__(self) -> str:
         names = {
             "backup": _("A backup is running"),
             "restore": _("A restore is running"),
             "keys": _("Keys are given to other recipients"),
+            "verify": _("A verification is running"),
+            "copy": _("Copies are being made"),
+            "drill": _("A drill is running"),
+            "rescan": _("The vaults are being read"),
+            "import": _("A backup is being imported"),
         }
         return names.get(self.operation, _("A cleanup is running"))
 
@@ -44,7 +63,7 @@ class Running:
 
     @property
     def seconds_left(self) -> float | None:
-        return (self.total - self.done) / self.rate if self.rate else None
+        return max(self.total - self.done, 0) / self.rate if self.rate else None
 
 
 def phase_name(phase: str) -> str:
@@ -54,6 +73,10 @@ def phase_name(phase: str) -> str:
         "load": _("restoring"),
         "check": _("checking"),
         "compare": _("comparing"),
+        "waiting": _("waiting for another operation to end"),
+        "verify": _("verifying"),
+        "delete": _("deleting"),
+        "copy": _("copying"),
     }
     return names.get(phase, phase)
 
@@ -66,13 +89,13 @@ def running() -> Running | None:
     progress = _from_file(row) if database_file(home_alias()) else _from_row(row)
     if progress is None:
         return None
-    return Running(
-        operation=row.operation,
-        phase=str(progress.get("phase", "")),
-        done=int(progress.get("done", 0)),
-        total=int(progress.get("total", 0)),
-        seconds=float(progress.get("seconds", 0)),
-    )
+    return Running.by(row.operation, progress)
+
+
+def restoring() -> bool:
+    """Whether a restore is at work: from its beginning on, what others write waits or is lost."""
+    found = running()
+    return found is not None and found.operation == "restore"
 
 
 def _from_row(row: Installation) -> dict[str, Any] | None:

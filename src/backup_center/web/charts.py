@@ -89,7 +89,8 @@ def draw_tape(tape: Tape) -> DrawnTape:
 
 
 def _mark(record: BackupRecord, x: str) -> Mark:
-    kind = {Status.FAILED: "failed", Status.SUCCESS: record.backup_type.lower()}.get(Status(record.status), "running")
+    kinds = dict.fromkeys(BackupRecord.BROKEN_OFF, "failed") | {Status.SUCCESS: record.backup_type.lower()}
+    kind = kinds.get(Status(record.status), "running")
     return Mark(
         x=x,
         kind=kind,

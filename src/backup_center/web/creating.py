@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.utils.translation import gettext as _
 
-from .. import quantities
-from ..engine.errors import BackupCenterError
-from ..models import BackupRecord
-from ..services import BackupService, estimates, overview
+from ..models import BackupRecord, Job
+from ..services import estimates, jobs
 from ..services.running import running
-from .access import StaffView, lines_of
+from ..tasks.queue import is_immediate
+from .access import StaffView
+from .following import WorkView
 from .forms import CreateForm
 
 
-class BackupCreateView(StaffView):
+class BackupCreateView(WorkView):
     action: ClassVar = "add"
 
     def get(self, request: HttpRequest) -> HttpResponse:
@@ -30,24 +27,11 @@ class BackupCreateView(StaffView):
         form = CreateForm(request.POST)
         if not form.is_valid():
             return self._show(form, estimates.estimates())
-        try:
-            record = BackupService().create_backup(**form.cleaned_data, user=self.actor)
-        except BackupCenterError as error:
-            return self._failed(form, error)
-        self.tell(
-            messages.SUCCESS,
-            _("The backup is complete: %(rows)s rows, %(size)s, %(duration)s.")
-            % {
-                "rows": quantities.count(record.row_count),
-                "size": quantities.size(record.file_size),
-                "duration": quantities.duration(overview.seconds_of(record) or 0),
-            },
-        )
-        return redirect("backup:detail", record.pk)
-
-    def _failed(self, form: CreateForm, error: BackupCenterError) -> HttpResponse:
-        """The form again, so that nothing typed is lost, with the reason above it."""
-        return self._show(form, estimates.estimates(), status=409, error=str(error), lines=lines_of(error))
+        job = self.start(Job.Action.BACKUP, **form.cleaned_data)
+        if job.status == Job.Status.FAILED:  # the form again, so that nothing typed is lost
+            lines = job.result.get("lines", [])
+            return self._show(form, estimates.estimates(), status=409, error=job.error, lines=lines)
+        return self.follow(job)
 
     def _show(
         self,
@@ -74,6 +58,7 @@ class BackupCreateView(StaffView):
             error=error,
             lines=lines,
             running=running(),
+            immediate=is_immediate(),
         )
 
 
@@ -85,8 +70,8 @@ class ProgressView(StaffView):
     """
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        found = running()
+        found, unfinished = running(), jobs.unfinished()
         waiting = "waiting" in request.GET
-        if found is None and not waiting:
+        if found is None and not unfinished and not waiting:
             return HttpResponse(headers={"HX-Refresh": "true"})
-        return self.page("backup/_progress.html", running=found, waiting=waiting, polls=True)
+        return self.page("backup/_progress.html", running=found, unfinished=unfinished, waiting=waiting, polls=True)

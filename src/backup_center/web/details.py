@@ -10,11 +10,12 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from ..engine.errors import BackupCenterError, NotFound, Refused
-from ..models import BackupLog, BackupRecord
-from ..services import BackupService, cleanup, copies, lineage, overview
+from ..engine.errors import Refused
+from ..models import BackupLog, BackupRecord, Job
+from ..services import BackupService, catalogue, cleanup, copies, lineage, overview
 from ..services.running import running
 from .access import StaffView
+from .following import WorkView
 
 LOG_SHOWN = 50
 CONTENT_TYPES = {"gz": "application/gzip", "tar": "application/x-tar", "json": "application/json"}
@@ -71,28 +72,17 @@ class BackupDownloadView(StaffView):
         return answer
 
 
-class BackupVerifyView(StaffView):
+class BackupVerifyView(WorkView):
     action: ClassVar = "verify"
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         record = self.record()
-        found = BackupService().verify_backup(
-            record, self.actor, deep="deep" in request.POST, repair="repair" in request.POST
-        )
-        if record.is_damaged:
-            self.tell(messages.ERROR, _("Damage was found. Don't rely on this backup; what is wrong is listed below."))
-        elif found:
-            self.tell(
-                messages.WARNING, _("A copy is damaged or missing; the backup itself restores. Make it anew below.")
-            )
-        elif "deep" in request.POST:
-            self.tell(messages.SUCCESS, _("The backup is whole: every row was read and matches its digest."))
-        else:
-            self.tell(messages.SUCCESS, _("The backup is whole: file, size, SHA-256 and signature are right."))
-        return redirect("backup:detail", pk)
+        catalogue.restorable(record)
+        deep, repair = "deep" in request.POST, "repair" in request.POST
+        return self.follow(self.start(Job.Action.VERIFY, record, deep=deep, repair=repair))
 
 
-class BackupDeleteView(StaffView):
+class BackupDeleteView(WorkView):
     action: ClassVar = "delete"
     confirms_identity: ClassVar = True
 
@@ -100,16 +90,7 @@ class BackupDeleteView(StaffView):
         return reverse("backup:detail", args=[self.kwargs["pk"]])
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
-        record = self.record()
-        name = record.backup_name
-        try:
-            BackupService().delete_backup(record, self.actor)
-        except BackupCenterError as error:
-            self.tell(messages.ERROR, _("%(name)s was not deleted: %(error)s") % {"name": name, "error": error})
-            gone = isinstance(error, NotFound)
-            return redirect("backup:list") if gone else redirect("backup:detail", pk)
-        self.tell(messages.SUCCESS, _("%(name)s was deleted. Its log entries stay.") % {"name": name})
-        return redirect("backup:list")
+        return self.follow(self.start(Job.Action.DELETE, self.record()))
 
 
 class BackupPinView(StaffView):

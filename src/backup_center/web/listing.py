@@ -13,13 +13,13 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..engine.errors import BackupCenterError
-from ..models import BackupRecord
-from ..services import BackupService, cleanup, copies, overview
+from ..models import BackupRecord, Job
+from ..services import cleanup, copies, jobs, overview
 from ..services.running import running
 from ..services.verdict import BAD, verdict
 from . import charts, panels
 from .access import StaffView
+from .following import WorkView, outcome
 from .forms import FilterForm
 
 PAGE_SIZE = 25
@@ -38,6 +38,7 @@ class BackupListView(StaffView):
         context: dict[str, Any] = {
             "verdict": verdict(),
             "running": running(),
+            "unfinished": jobs.unfinished(),
             "tape": charts.draw_tape(tape),
             "statistics": overview.statistics(),
             "form": form,
@@ -68,7 +69,7 @@ class BackupStatsView(StaffView):
         )
 
 
-class SelectedView(StaffView):
+class SelectedView(WorkView):
     """Verify or delete several backups: the first answer shows what would happen, the confirmed POST does it."""
 
     keeps: ClassVar = ("action", "ids")
@@ -98,33 +99,37 @@ class SelectedView(StaffView):
             freed = sum(choice.record.file_size for choice in choices if not choice.hindrance)
             possible = sum(not choice.hindrance for choice in choices)
             return self.page("backup/selected.html", action=action, choices=choices, freed=freed, possible=possible)
-        perform = {"verify": self._verify, "delete": self._delete}[action]
-        perform([choice.record for choice in choices if not choice.hindrance])
+        self._perform(action, [choice.record for choice in choices if not choice.hindrance])
         return redirect("backup:list")
 
-    def _verify(self, records: list[BackupRecord]) -> None:
-        damaged = [record for record in records if BackupService().verify_backup(record, self.actor)]
-        for record in damaged:
-            self.tell(messages.ERROR, _("%(name)s is damaged.") % {"name": record.backup_name})
-        whole = len(records) - len(damaged)
-        if whole:
-            text = ngettext("%(count)d backup is whole.", "%(count)d backups are whole.", whole)
-            self.tell(messages.SUCCESS, text % {"count": whole})
+    def _perform(self, action: str, records: list[BackupRecord]) -> None:
+        """Each is a job of its own. What is over already is told at once."""
+        done = [
+            self.start({"verify": Job.Action.VERIFY, "delete": Job.Action.DELETE}[action], each) for each in records
+        ]
+        for job in done:
+            if job.status == Job.Status.FAILED:
+                self.tell(messages.ERROR, _bad(job))
+        good = sum(job.status == Job.Status.SUCCESS for job in done)
+        if good:
+            self.tell(messages.SUCCESS, _good(action, good))
+        if waiting := sum(not job.is_over for job in done):
+            text = ngettext("%(count)d job was queued.", "%(count)d jobs were queued.", waiting)
+            self.tell(messages.SUCCESS, text % {"count": waiting})
 
-    def _delete(self, records: list[BackupRecord]) -> None:
-        deleted = 0
-        for record in records:
-            name = record.backup_name
-            try:
-                BackupService().delete_backup(record, self.actor)
-            except BackupCenterError as error:
-                text = _("%(name)s was not deleted: %(error)s") % {"name": name, "error": error}
-                self.tell(messages.ERROR, text)
-            else:
-                deleted += 1
-        if deleted:
-            text = ngettext("%(count)d backup was deleted.", "%(count)d backups were deleted.", deleted)
-            self.tell(messages.SUCCESS, text % {"count": deleted})
+
+def _bad(job: Job) -> str:
+    if job.action == Job.Action.VERIFY and job.result.get("lines"):
+        return _("%(name)s is damaged.") % {"name": job.backup_name}
+    return outcome(job)[1]
+
+
+def _good(action: str, count: int) -> str:
+    if action == "verify":
+        text = ngettext("%(count)d backup is whole.", "%(count)d backups are whole.", count)
+    else:
+        text = ngettext("%(count)d backup was deleted.", "%(count)d backups were deleted.", count)
+    return text % {"count": count}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
 from .. import registry
 from ..addresses import unquoted
 from ..engine.errors import BackupCenterError, NotFound
-from ..models import BackupLog, BackupRecord
+from ..models import BackupLog, BackupRecord, Job
 from ..services import RestoreService, catalogue, overview, selecting, undoing
 from ..services.picking import Wanted
 from ..services.restores import RestorePlan
 from ..services.running import running
 from . import charts
-from .access import StaffView, lines_of
+from .access import lines_of
+from .following import WorkView
 
 MUCH = 1000  # rows overwritten or removed, from which on the backup's name must be typed
 
@@ -47,8 +48,13 @@ class Asked:
             return {"record": self.record}
         return {"data_types": list(self.types) or None, "mode": self.mode, "set_null": self.set_null}
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The same, as JSON for a job."""
+        return {"one_record": asdict(self.record)} if self.record else self.options
 
-class RestorePage(StaffView):
+
+class RestorePage(WorkView):
     """What restoring and undoing share: a plan, its confirmation, the way to the report."""
 
     action: ClassVar = "restore"
@@ -58,14 +64,10 @@ class RestorePage(StaffView):
     def do(self, request: HttpRequest, record: BackupRecord, asked: Asked, **context: Any) -> HttpResponse:
         if mistake := _mistake(request, record):
             return self.show(record, asked, error=mistake, **context)
-        try:
-            RestoreService().restore_from_backup(record, self.actor, **asked.options)
-        except BackupCenterError as error:
-            return self.show(record, asked, status=409, error=str(error), lines=lines_of(error), **context)
-        report = BackupLog.objects.filter(
-            backup_record=record, operation=BackupLog.Operation.RESTORE, log_level=BackupLog.Level.SUCCESS
-        ).first()
-        return redirect("backup:log_entry", report.pk) if report else redirect("backup:detail", record.pk)
+        job = self.start(Job.Action.RESTORE, record, **asked.arguments)
+        if job.status == Job.Status.FAILED:
+            return self.show(record, asked, status=409, error=job.error, lines=job.result.get("lines"), **context)
+        return self.follow(job)
 
     def show(self, record: BackupRecord, asked: Asked, *, status: int = 200, **context: Any) -> HttpResponse:
         catalogue.restorable(record)

@@ -1,0 +1,1 @@
+"""Between the services and whatever runs work in the background."""
