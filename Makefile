@@ -10,9 +10,8 @@ help:  ## list the targets
 demo:  ## see a backup, a bad night and the way back, then the site (PORT=8000; SERVE=no ends instead)
 	@python=$$($(PYTHON) scripts/environment.py runtime) && "$$python" scripts/demo.py
 
-serve:  ## open the example mall on 127.0.0.1 (PORT=8000)
-	@python=$$($(PYTHON) scripts/environment.py runtime) && "$$python" mall/manage.py migrate --verbosity 0 \
-		&& "$$python" mall/manage.py runserver "127.0.0.1:$$PORT"
+serve:  ## open the example mall on 127.0.0.1, with a worker (PORT=8000)
+	@python=$$($(PYTHON) scripts/environment.py runtime) && "$$python" scripts/serve.py
 
 test:  ## lint, then the suite on every supported version and database (REQUIRE=all, ARGS="-k name")
 	@$(PYTHON) scripts/test.py test $(ARGS)

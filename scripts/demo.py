@@ -24,6 +24,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import serve as serving
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = Path(os.environ.get("DEMO_DIR") or ROOT / ".demo").expanduser().absolute()
 DATABASE = FOLDER / "mall.sqlite3"
@@ -237,15 +239,10 @@ def serve(port: int, password: str) -> int:
         f"备份管理中心 http://127.0.0.1:{port}/backup/（{ADMINISTRATOR}，{password}）。按 Ctrl-C 结束。",
         "\n",
     )
-    command = [sys.executable, "mall/manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
-    site = subprocess.Popen(command, cwd=ROOT, env=surroundings() | {"DJANGO_RUNSERVER_HIDE_WARNING": "true"})
-    try:
-        return site.wait()
-    except KeyboardInterrupt:
-        site.terminate()
-        site.wait()
+    code = serving.serve(port, surroundings())
+    if code == 0:
         say(f"Ended. Everything is still in {FOLDER}.", f"已结束。所有内容仍在 {FOLDER} 中。", "\n")
-        return 0
+    return code
 
 
 def main() -> int:

@@ -8,11 +8,13 @@ DJANGO_ALLOWED_HOSTS  host names besides localhost, separated by commas
 DJANGO_SECRET_KEY     instead of the one kept in the data directory
 MALL_SIGNING_KEYS     secrets that sign backups, separated by spaces; without them SECRET_KEY does
 MALL_OLD_SECRET_KEY   a SECRET_KEY that signed backups before
+MALL_TASKS            database: a worker does what is asked for on the pages (manage.py db_worker); else they do it
 MALL_OFFSITE          a second vault for backups, "offsite": an entry of STORAGES as JSON
 """
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from django.conf import global_settings
@@ -45,6 +47,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "backup_center.middleware.MaintenanceMiddleware",  # before whatever writes
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -101,6 +104,11 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
 }
+
+if find_spec("django_tasks_db"):
+    INSTALLED_APPS += ["django_tasks_db"]
+    if os.environ.get("MALL_TASKS") == "database":
+        TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 BACKUP_DIR = DATA_DIR / "backups"
 BACKUP_MANIFESTS_DIR = DATA_DIR / "manifests"
