@@ -65,3 +65,4 @@ BACKUP_DATA_TYPES = {
     "LOG": {"label": _("Logs"), "models": ["admin.LogEntry"], "stats": "logs", "mode": "add"},
     "OTHER": {"label": _("Everything else"), "models": ["*"], "stats": "others"},
 }
+BACKUP_SCHEDULE = []  # tests make their own

@@ -13,7 +13,7 @@ from django.apps import apps
 from django.conf import settings as project
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.utils.translation import gettext as _
 
 from . import registry
@@ -22,6 +22,7 @@ from .conf import (
     Settings,
     get_access_settings,
     get_maintenance_settings,
+    get_schedule,
     get_settings,
     host_function,
 )
@@ -47,6 +48,7 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
         *_databases(),
         *_order_of_apps(),
         *_tasks(),
+        *_schedule(),
         *_maintenance(),
         *_encryption(settings),
         *_signatures(settings),
@@ -91,6 +93,28 @@ def check_workers(**_kwargs: Any) -> list[checks.CheckMessage]:
     ]
 
 
+@checks.register(checks.Tags.database, deploy=True)
+def check_schedules(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[checks.CheckMessage]:
+    """With ``check --deploy --database``: whether somebody looks at the schedules."""
+    from .services import timetable  # only here: most commands need no engine
+    from .services.connecting import home_alias
+
+    if home_alias() not in (databases or []):
+        return []
+    try:
+        waiting = timetable.overdue()
+    except DatabaseError:
+        return []  # not migrated yet
+    return [
+        checks.Warning(
+            _("%(schedule)s is overdue: nobody looks at the schedules.") % {"schedule": schedule},
+            hint=_("Let run_due_schedules or backup_scheduler run (docs/scheduling.md)."),
+            id="backup_center.W060",
+        )
+        for schedule in waiting
+    ]
+
+
 @checks.register("backup_center", deploy=True)
 def check_live_pages(**_kwargs: Any) -> list[checks.CheckMessage]:
     """With ``check --deploy``: what would make the pages better."""
@@ -128,6 +152,18 @@ def _tasks() -> Iterator[checks.CheckMessage]:
     except ImproperlyConfigured as error:
         text = _("BACKUP_TASK_BACKEND names no usable entry of TASKS: %(error)s")
         yield checks.Error(text % {"error": error}, id="backup_center.E070")
+
+
+def _schedule() -> Iterator[checks.CheckMessage]:
+    from .services import timetable  # as above
+
+    try:
+        wrong = timetable.problem(get_schedule())
+    except ImproperlyConfigured:
+        return  # _data_types says so
+    if wrong:
+        hint = _("Write for example %(example)s.") % {"example": timetable.EXAMPLE}
+        yield checks.Error(wrong, hint=hint, id="backup_center.E060")
 
 
 def _maintenance() -> Iterator[checks.CheckMessage]:

@@ -125,6 +125,17 @@ def get_maintenance_settings() -> MaintenanceSettings:
     )
 
 
+DEFAULT_SCHEDULE = (
+    {"action": "FULL", "cron": "0 2 * * *"},
+    {"action": "CLEANUP", "cron": "0 3 * * *"},
+)
+
+
+def get_schedule() -> Any:
+    """What the schedules are first filled with, as it was written; ``services.schedules`` reads it."""
+    return getattr(project, "BACKUP_SCHEDULE", DEFAULT_SCHEDULE)
+
+
 def host_function(setting: str, path: str) -> Callable[[HttpRequest], Any]:
     """What a host supplies, by its dotted path."""
     try:

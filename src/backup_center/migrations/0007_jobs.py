@@ -4,6 +4,8 @@ from django.apps import apps
 from django.conf import settings
 from django.db import migrations, models
 
+import backup_center.slots
+
 # As in the first migration: a project may have given us another label.
 CONFIG = apps.get_containing_app_config(__name__)
 LABEL = CONFIG.label if CONFIG else "backup"
@@ -44,6 +46,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         help_text="Minute, hour, day, month, day of the week, in the project's time zone: 0 2 * * * is 02:00 daily.",
                         max_length=100,
+                        validators=[backup_center.slots.validate],
                         verbose_name="when",
                     ),
                 ),
@@ -215,5 +218,10 @@ class Migration(migrations.Migration):
                 "indexes": [models.Index(fields=["status"], name="job_status")],
                 "constraints": [models.UniqueConstraint(fields=("schedule", "slot"), name="job_once_per_slot")],
             },
+        ),
+        migrations.AddField(
+            model_name="installation",
+            name="schedules_filled",
+            field=models.BooleanField(default=False),
         ),
     ]

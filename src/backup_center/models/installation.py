@@ -27,6 +27,8 @@ class Installation(models.Model):
     committed = models.BigIntegerField(default=0)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     progress = models.JSONField(default=dict, blank=True)
+    # So that schedules which somebody deleted don't come back.
+    schedules_filled = models.BooleanField(default=False)
 
     class Meta:
         verbose_name = _("installation")

@@ -9,6 +9,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from .. import slots
 from .records import BackupRecord
 
 
@@ -32,6 +33,7 @@ class Schedule(models.Model):
     cron = models.CharField(
         _("when"),
         max_length=100,
+        validators=[slots.validate],
         help_text=_("Minute, hour, day, month, day of the week, in the project's time zone: 0 2 * * * is 02:00 daily."),
     )
     overlap = models.CharField(

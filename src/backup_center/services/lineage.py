@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,12 +10,13 @@ from datetime import timedelta
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from .. import registry
 from ..conf import get_settings
 from ..engine.errors import BackupCenterError
 from ..engine.manifest import Manifest
 from ..engine.sidecar import Sidecar
 from ..engine.vault import Vault, sha256_of
-from ..models import BackupRecord
+from ..models import BackupRecord, Installation
 from . import catalogue, vaults
 
 MOST_ARCHIVES = 32  # that a backup may need: each is one more to keep, and one more that may be lost
@@ -35,6 +36,28 @@ def find(record: BackupRecord) -> Lineage:
 
     Not a safety backup: it holds what a restore replaced, and goes sooner than others.
     """
+    found = _promising(record)
+    # A restore has looked at the bytes already when its safety backup borrows.
+    rotten = next(_rotten(found.record), "") if found.record else ""
+    return Lineage(reason=rotten) if rotten else found
+
+
+def why_none(data_types: Sequence[str], database: str = "default") -> str:
+    """Why an incremental backup of these (all, if none are named) that began now would have no parent; else empty.
+
+    By all that is known without reading whole archives.
+    """
+    here = Installation.objects.filter(pk=Installation.SINGLETON).first() or Installation()
+    next_one = BackupRecord(
+        data_types=list(data_types or registry.data_types()),
+        database=database,
+        project_id=here.project_id,
+        sequence=here.last_sequence + 1,
+    )
+    return _promising(next_one).reason
+
+
+def _promising(record: BackupRecord) -> Lineage:
     for candidate in _good(record):
         if set(record.data_types) <= set(candidate.data_types):
             if reason := _why_too_old(candidate):
@@ -43,10 +66,7 @@ def find(record: BackupRecord) -> Lineage:
                 sidecar = catalogue.open_sidecar(candidate, catalogue.get_vault())
             except BackupCenterError as error:
                 return Lineage(reason=str(error))
-            found = lending(candidate, sidecar, str(record.project_id))
-            # A restore has looked at the bytes already when its safety backup borrows.
-            rotten = next(_rotten(candidate), "") if found.record else ""
-            return Lineage(reason=rotten) if rotten else found
+            return lending(candidate, sidecar, str(record.project_id))
     return Lineage(reason=_("there is no good backup of these data types yet"))
 
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from ..engine.errors import Damaged, NotFound, StorageFailed
 from ..models import BackupCopy, BackupLog, BackupRecord, Job
-from . import jobs
+from . import jobs, schedules
 from .backups import BackupService
 from .picking import Wanted
 from .restores import RestoreService
@@ -29,6 +29,7 @@ def perform(job: Job, report: Report, user: AbstractBaseUser | None) -> dict[str
 
 def _backup(job: Job, report: Report, user: AbstractBaseUser | None) -> dict[str, Any]:
     """``backup_type``, ``data_types`` (none: all), ``description``."""
+    schedules.prefer_full(job)
     record = BackupService().create_backup(
         data_types=job.arguments.get("data_types") or None,
         backup_type=job.arguments.get("backup_type", BackupRecord.Type.FULL),

@@ -1,0 +1,55 @@
+"""The tick: what every plan (cron, a scheduler, a worker) calls each minute, and as often as it likes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from ..models import Job
+from ..services import jobs, schedules, timetable, working
+from . import queue
+
+# A job that waits for longer is handed to the queue again: its message may be lost. Claiming it is atomic, so two do no harm.
+OVERDUE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """What was done: jobs whose workers had died, jobs of slots that were due, jobs that were queued again."""
+
+    settled: list[Job]
+    due: list[Job]
+    requeued: list[Job]
+
+
+def tick() -> Tick:
+    """Where the tasks' backend is immediate the work is done here, one job after the other."""
+    timetable.fill()
+    settled = jobs.settle_dead()
+    # Here, before any work begins: whatever else is looked at each minute.
+    made = schedules.due()
+    lost = _lost()
+    for job in made + lost:
+        _hand_on(job)
+    return Tick(settled=settled, due=made, requeued=lost)
+
+
+def _lost() -> list[Job]:
+    """Waiting for too long, or since a time that a wrong clock showed. Each is queued again by one of those who look."""
+    now = timezone.now()
+    overdue = Q(queued_at__lt=now - OVERDUE) | Q(queued_at__gt=now + OVERDUE)
+    waiting = Job.objects.filter(overdue, status=Job.Status.PENDING).order_by("pk")
+    return [job for job in waiting if waiting.filter(pk=job.pk, queued_at=job.queued_at).update(queued_at=now)]
+
+
+def _hand_on(job: Job) -> None:
+    if job.is_over:
+        return
+    if queue.is_immediate():
+        working.run(job.pk, patient=True)  # nobody waits for an answer here, so that it may wait for others
+    else:
+        queue.submit(job)
+    job.refresh_from_db()
