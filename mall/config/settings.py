@@ -9,6 +9,7 @@ DJANGO_SECRET_KEY     instead of the one kept in the data directory
 MALL_SIGNING_KEYS     secrets that sign backups, separated by spaces; without them SECRET_KEY does
 MALL_OLD_SECRET_KEY   a SECRET_KEY that signed backups before
 MALL_TASKS            database: a worker does what is asked for on the pages (manage.py db_worker); else they do it
+CELERY_BROKER_URL     the broker of Celery, where that is used (default: Redis on this machine)
 MALL_OFFSITE          a second vault for backups, "offsite": an entry of STORAGES as JSON
 """
 
@@ -104,6 +105,16 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
 }
+
+# What isn't installed is not needed.
+if find_spec("django_apscheduler"):
+    INSTALLED_APPS += ["django_apscheduler"]
+    APSCHEDULER_DATETIME_FORMAT = "N j, Y, f:s a"
+
+# For config.celery, which alone imports Celery: that takes every command a fifth of a second.
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or "redis://127.0.0.1:6379/0"
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_TASK_IGNORE_RESULT = True
 
 if find_spec("django_tasks_db"):
     INSTALLED_APPS += ["django_tasks_db"]

@@ -5,32 +5,37 @@ How many of them run makes no difference: each slot of a schedule is done once (
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from .services.journal import logger
 from .tasks import ticking
 
+try:
+    from apscheduler.jobstores.base import JobLookupError
+    from apscheduler.schedulers.background import BackgroundScheduler
+    from apscheduler.schedulers.blocking import BlockingScheduler
+except ImportError as missing:
+    raise ImproperlyConfigured(
+        _("APScheduler isn't installed: pip install 'django-backup-center[apscheduler]'.")
+    ) from missing
+
 if TYPE_CHECKING:
-    from apscheduler.schedulers.base import BaseScheduler
+    Base = Any
+else:
+    Base = object
 
 TICK, FORGETTING = "backup_center.tick", "backup_center.forget_executions"
-MINUTE = 60.0
+MINUTE, DAY = 60.0, 24 * 3600.0
+RETRY_SECONDS = 5.0
 KEPT_SECONDS = 7 * 24 * 3600
-
-
-def background_scheduler() -> BaseScheduler:
-    """To be started in a process that lives on for other reasons, such as a web server's."""
-    return _registered("background:BackgroundScheduler", MINUTE)
-
-
-def foreground_scheduler(seconds: float = MINUTE) -> BaseScheduler:
-    """Its ``start()`` returns when it is shut down. ``seconds``: from tick to tick."""
-    return _registered("blocking:BlockingScheduler", seconds)
 
 
 def keeps_executions() -> bool:
@@ -58,26 +63,47 @@ def forget_executions() -> None:
         close_old_connections()
 
 
-def _registered(kind: str, seconds: float) -> BaseScheduler:
-    """Nothing runs and no table is touched before it is started."""
-    module, _colon, name = kind.partition(":")
-    try:
-        from importlib import import_module
+class Ticking(Base):
+    """A scheduler with our jobs, that a lost database or a wrong clock doesn't stop. Nothing happens before ``start``.
 
-        scheduler: BaseScheduler = getattr(import_module(f"apscheduler.schedulers.{module}"), name)(
-            timezone=timezone.get_default_timezone(),
-            # Late is better than never, and once is enough.
-            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
-        )
-    except ImportError as error:
-        text = _("APScheduler isn't installed: pip install 'django-backup-center[apscheduler]'.")
-        raise ImproperlyConfigured(text) from error
-    if keeps_executions():
-        from django_apscheduler.jobstores import DjangoJobStore
+    ``seconds``: from tick to tick.
+    """
 
-        scheduler.add_jobstore(DjangoJobStore(), "default")
-        scheduler.add_job(forget_executions, "interval", days=1, id=FORGETTING, replace_existing=True)
-    scheduler.add_job(
-        tick, "interval", seconds=seconds, id=TICK, name=TICK, replace_existing=True, next_run_time=timezone.now()
-    )
-    return scheduler
+    def __init__(self, seconds: float = MINUTE) -> None:
+        # Late is better than never, and once is enough.
+        defaults = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        super().__init__(timezone=timezone.get_default_timezone(), job_defaults=defaults)
+        self._seconds = seconds
+        if keeps_executions():
+            from django_apscheduler.jobstores import DjangoJobStore
+
+            self.add_jobstore(DjangoJobStore(), "default")
+            self._add(forget_executions, FORGETTING, DAY)
+        self._add(tick, TICK, self._seconds)
+
+    def _add(self, work: Callable[[], None], name: str, seconds: float) -> None:
+        """Now, and then each so many seconds."""
+        now = datetime.now(self.timezone)
+        self.add_job(work, "interval", seconds=seconds, id=name, name=name, replace_existing=True, next_run_time=now)
+
+    def _process_jobs(self) -> float | None:
+        """Where APScheduler looks what is due, and how long it sleeps then. It would end by any error but one."""
+        try:
+            seconds: float | None = super()._process_jobs()
+        except (DatabaseError, JobLookupError) as error:
+            logger.warning("scheduler: %s", error)
+            close_old_connections()
+            return RETRY_SECONDS
+        if seconds is None or seconds > 2 * self._seconds:
+            # A clock was put back, or somebody deleted the job: it would sleep until then, or for ever.
+            self._add(tick, TICK, self._seconds)
+            return 0.0
+        return seconds
+
+
+class Background(Ticking, BackgroundScheduler):  # type: ignore[misc]
+    """For a process that lives on for other reasons, such as a web server's."""
+
+
+class Foreground(Ticking, BlockingScheduler):  # type: ignore[misc]
+    """Its ``start`` returns when it is shut down."""
