@@ -24,8 +24,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from . import quantities, registry
+from .admin_schedules import ScheduleAdmin
 from .engine.errors import BackupCenterError, Busy
-from .models import BackupCenter, BackupLog, BackupRecord
+from .models import BackupCenter, BackupLog, BackupRecord, Schedule
 from .services import BackupService, identity, journal, origin
 from .services.connecting import home_alias
 
@@ -303,6 +304,9 @@ class BackupLogAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("details"))
     def facts(self, entry: BackupLog) -> str:
         return format_html("<pre>{}</pre>", json.dumps(entry.details, ensure_ascii=False, indent=2))
+
+
+admin.site.register(Schedule, ScheduleAdmin)
 
 
 def moment(entry: BackupLog) -> str:

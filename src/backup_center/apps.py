@@ -20,6 +20,7 @@ class BackupCenterConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks  # noqa: F401  # registers the system checks once the app registry is there
+
         post_migrate.connect(_fill_schedules, sender=self)
 
 

@@ -63,7 +63,7 @@ def forget_executions() -> None:
         close_old_connections()
 
 
-class Ticking(Base):
+class Ticking(Base):  # type: ignore[misc]
     """A scheduler with our jobs, that a lost database or a wrong clock doesn't stop. Nothing happens before ``start``.
 
     ``seconds``: from tick to tick.

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 FIELDS = 5
-# Looked through in turn for the latest slot: so that neither what comes each minute nor what comes each year takes long.
+# Looked through in turn for the latest slot: neither what comes each minute nor what comes each year takes long.
 # cronsim can walk backwards too, but then takes the second of two equal times for one that is still to come.
 WINDOWS = (timedelta(hours=3), timedelta(days=2), timedelta(days=40), timedelta(days=400), timedelta(days=365 * 41))
 SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,7 +46,9 @@ def problem(cron: str) -> str:
             "Bad day-of-week": _("the day of the week is a number from 0 (Sunday) to 7, or SUN to SAT"),
         }
         facts = {"cron": cron, "reason": reasons.get(str(error), str(error))}
-        return _('"%(cron)s" can\'t be read: %(reason)s. *, lists (1,15), ranges (1-5) and steps (*/2) work too.') % facts
+        return (
+            _('"%(cron)s" can\'t be read: %(reason)s. *, lists (1,15), ranges (1-5) and steps (*/2) work too.') % facts
+        )
     return ""
 
 

@@ -9,7 +9,9 @@ import pytest
 from django.core.checks import Error, Info, Warning  # noqa: A004  # they are what a check returns
 from django.core.management import call_command
 
-from backup_center.checks import check_coverage, check_distance, check_live_pages, check_settings
+from backup_center.checks import check_coverage, check_distance, check_live_pages, check_schedules, check_settings
+from backup_center.conf import get_schedule
+from backup_center.models import Schedule
 from backup_center.services import keyring
 
 NOBODY = 65534
@@ -298,3 +300,45 @@ def test_backups_that_stay_on_the_machine_are_told_of_before_going_live(settings
     settings.BACKUP_SIGNING_KEYS = ["a secret of its own, that is longer than short ones"]
     assert check_distance() == []
     assert check_settings() == []
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("0 2 * * *", "must be a list"),
+        (["0 2 * * *"], "entry 1: it must be a dict"),
+        ([{"action": "FULL", "cron": "0 2 * * *"}, {"action": "NAP", "cron": "0 2 * * *"}], 'entry 2: "action"'),
+        ([{"action": "FULL", "cron": "0 0 30 2 *"}], "one of its months has"),
+        ([{"action": "FULL"}], "five parts"),
+        ([{"action": "FULL", "cron": 5}], "five parts"),
+        ([{"action": "FULL", "cron": "0 2 * * *", "data_types": ["NO"]}], "no data type NO"),
+        ([{"action": "FULL", "cron": "0 2 * * *", "data_types": "ZOO"}], '"data_types" must be a list'),
+        ([{"action": "FULL", "cron": "0 2 * * *", "overlap": "PUSH"}], '"overlap"'),
+        ([{"action": "FULL", "cron": "0 2 * * *", "enabled": "yes"}], '"enabled"'),
+        ([{"action": "FULL", "cron": "0 2 * * *", "when": 1}], "unknown: when"),
+    ],
+)
+def test_a_schedule_that_cannot_be_read_is_an_error(settings, value, reason):
+    settings.BACKUP_SCHEDULE = value
+    message = found("E060")
+    assert isinstance(message, Error)
+    assert reason in message.msg
+    assert "BACKUP_SCHEDULE = [" in message.hint
+
+
+def test_the_schedule_of_the_guide_is_the_default(settings):
+    del settings.BACKUP_SCHEDULE
+    assert check_settings() == []
+    assert [(entry["action"], entry["cron"]) for entry in get_schedule()] == [
+        ("FULL", "0 2 * * *"),
+        ("CLEANUP", "0 3 * * *"),
+    ]
+
+
+@pytest.mark.django_db
+def test_schedules_that_nobody_looks_at_are_reported():
+    Schedule.objects.create(action="FULL", cron="0 2 * * *", next_run_at="2026-01-01T00:00Z")
+    assert check_schedules() == []  # only where the database may be asked
+    [message] = check_schedules(databases=["default"])
+    assert (message.id, message.level) == ("backup_center.W060", Warning("").level)
+    assert "run_due_schedules" in message.hint

@@ -29,15 +29,21 @@ def perform(job: Job, report: Report, user: AbstractBaseUser | None) -> dict[str
 
 def _backup(job: Job, report: Report, user: AbstractBaseUser | None) -> dict[str, Any]:
     """``backup_type``, ``data_types`` (none: all), ``description``."""
-    schedules.prefer_full(job)
+    kind, reason = schedules.type_for(job)
+
+    def show(begun: BackupRecord) -> None:
+        _show(job, begun)
+        if reason:
+            schedules.note_full(job, begun, reason)
+
     record = BackupService().create_backup(
         data_types=job.arguments.get("data_types") or None,
-        backup_type=job.arguments.get("backup_type", BackupRecord.Type.FULL),
+        backup_type=kind,
         user=user,
         description=job.arguments.get("description", ""),
         trigger=job.arguments.get("trigger"),
         progress=report,
-        tell=lambda begun: _show(job, begun),
+        tell=show,
     )
     return {"rows": record.row_count, "size": record.file_size}
 

@@ -15,7 +15,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from .. import slots
-from ..models import BackupLog, BackupRecord, Installation, Job, Schedule
+from ..models import BackupLog, BackupRecord, Job, Schedule
+from ..quantities import exactly
 from . import jobs, journal, lineage
 from .catalogue import as_stored
 from .connecting import home_alias
@@ -57,26 +58,24 @@ def take(schedule: Schedule, slot: datetime, now: datetime) -> Job | None:
         seen = Schedule.objects.filter(pk=schedule.pk, next_run_at=schedule.next_run_at, enabled=True)
         if not seen.update(next_run_at=following):
             return None
-        job = jobs.create(DONE_AS[Schedule.Action(schedule.action)], schedule=schedule, slot=as_stored(slot), **what_of(schedule))
-    if job is None:
-        return None
-    if now - slot > LATE:
-        _note(schedule, job, _("Caught up on the run of %(slot)s that was missed."), BackupLog.Level.WARNING)
-    if schedule.overlap == Schedule.Overlap.SKIP and (reason := _in_the_way(job)):
-        if jobs.end(job, Job.Status.CANCELLED, reason, only=Job.Status.PENDING):
-            _note(schedule, job, _("Skipped the run of %(slot)s: %(reason)s"), BackupLog.Level.WARNING, reason=reason)
+        job = jobs.create(
+            DONE_AS[Schedule.Action(schedule.action)], schedule=schedule, slot=as_stored(slot), **what_of(schedule)
+        )
+    if job is not None:
+        if now - slot > LATE:
+            _note(job, _("Caught up on the run of %(slot)s that was missed."))
+        if schedule.overlap == Schedule.Overlap.SKIP:
+            _skip_if_in_the_way(job)
     return job
 
 
 def latest(actions: Sequence[str], now: datetime) -> tuple[Schedule, datetime] | None:
     """Of the enabled schedules that do one of these: whose slot comes last up to ``now``, and that slot."""
-    found = []
-    for schedule in Schedule.objects.filter(enabled=True, action__in=actions):
-        if slot := slots.latest(schedule.cron, now):
-            found.append((slot, schedule))
+    enabled = Schedule.objects.filter(enabled=True, action__in=actions)
+    found = [(slot, schedule) for schedule in enabled if (slot := slots.latest(schedule.cron, now))]
     if not found:
         return None
-    slot, schedule = max(found, key=lambda pair: (pair[0], -pair[1].pk))
+    slot, schedule = max(found, key=lambda pair: pair[0])
     return schedule, slot
 
 
@@ -93,19 +92,26 @@ def what_of(schedule: Schedule, user: AbstractBaseUser | None = None) -> dict[st
     return facts if user else {**facts, "trigger": BackupRecord.Trigger.SCHEDULE}
 
 
-def prefer_full(job: Job) -> None:
-    """An incremental backup that a schedule asks for becomes a full one where there is nothing to borrow from.
+def type_for(job: Job) -> tuple[str, str]:
+    """The type of the backup, and why it isn't the one that was asked for.
 
-    Decided when it is done, not when it is due: meanwhile a full one may have been taken.
+    An incremental one that a schedule asks for becomes a full one where there is nothing to borrow from. That is
+    looked at when it begins, not when it is due: what runs meanwhile may be a full one.
     """
-    if job.schedule_id is None or job.arguments.get("backup_type") != BackupRecord.Type.INCREMENTAL:
-        return
-    if reason := lineage.why_none(job.arguments.get("data_types") or []):
-        asked_for = job.arguments["backup_type"]
-        job.arguments |= {"backup_type": BackupRecord.Type.FULL, "instead_of": asked_for, "reason": reason}
-        job.save(update_fields=["arguments"])
-        text = _("A full backup instead of an incremental one: %(reason)s") % {"reason": reason}
-        journal.write(BackupLog.Operation.SCHEDULE, BackupLog.Level.INFO, text, job=job.pk, schedule=job.schedule_id)
+    kind = job.arguments.get("backup_type", BackupRecord.Type.FULL)
+    if kind != BackupRecord.Type.INCREMENTAL or job.schedule_id is None:
+        return kind, ""
+    reason = lineage.why_none(job.arguments.get("data_types") or [])
+    return (BackupRecord.Type.FULL if reason else kind), reason
+
+
+def note_full(job: Job, record: BackupRecord, reason: str) -> None:
+    """What ``type_for`` has decided, in the job and in the log."""
+    job.arguments = {**job.arguments, "backup_type": record.backup_type, "instead_of": "INCREMENTAL", "reason": reason}
+    job.save(update_fields=["arguments"])
+    text = _("A full backup instead of an incremental one: %(reason)s.") % {"reason": reason.rstrip(".")}
+    info = BackupLog.Level.INFO
+    journal.write(BackupLog.Operation.SCHEDULE, info, text, record=record, job=job.pk, schedule=job.schedule_id)
 
 
 def _due(schedule: Schedule, now: datetime) -> Job | None:
@@ -120,16 +126,22 @@ def _due(schedule: Schedule, now: datetime) -> Job | None:
     return None
 
 
-def _in_the_way(job: Job) -> str:
-    """Why a run that doesn't wait is skipped; empty if nothing is in its way."""
+def _skip_if_in_the_way(job: Job) -> None:
+    """If nothing is, or only from now on: whoever does the job skips it then."""
     before = Job.objects.filter(schedule=job.schedule, status__in=jobs.UNFINISHED, pk__lt=job.pk)
-    if before.exists():
-        return _("the run before it is not over yet.")
     found = running()
-    return f"{found}." if found else ""
+    if before.exists():
+        reason = _("the run before it is not over yet.")
+    elif found is not None:
+        reason = f"{found}."
+    else:
+        return
+    if jobs.end(job, Job.Status.CANCELLED, reason, only=Job.Status.PENDING):
+        _note(job, _("Skipped the run of %(slot)s: %(reason)s"), reason=reason)
 
 
-def _note(schedule: Schedule, job: Job, text: str, level: BackupLog.Level, **facts: str) -> None:
-    slot = timezone.localtime(slots.aware(job.slot), timezone.get_default_timezone()) if job.slot else None
-    message = f"{schedule}: " + text % {"slot": f"{slot:%Y-%m-%d %H:%M}", **facts}
-    journal.write(BackupLog.Operation.SCHEDULE, level, message, job=job.pk, schedule=schedule.pk)
+def _note(job: Job, text: str, **facts: str) -> None:
+    slot = exactly(job.slot) if job.slot else ""
+    message = f"{job.schedule}: " + text % {"slot": slot, **facts}
+    warning = BackupLog.Level.WARNING
+    journal.write(BackupLog.Operation.SCHEDULE, warning, message, job=job.pk, schedule=job.schedule_id)

@@ -36,11 +36,10 @@ class Line:
     last: Job | None
 
 
-def lines(schedules: Iterable[Schedule] | None = None) -> list[Line]:
+def lines() -> list[Line]:
     """Two queries, however many jobs there were."""
     newest = Job.objects.filter(schedule=OuterRef("pk")).order_by("-pk").values("pk")[:1]
-    chosen = Schedule.objects.all() if schedules is None else Schedule.objects.filter(pk__in=[s.pk for s in schedules])
-    found = list(chosen.annotate(last_job=Subquery(newest)))
+    found = list(Schedule.objects.annotate(last_job=Subquery(newest)))
     jobs = Job.objects.select_related("record").in_bulk([schedule.last_job for schedule in found if schedule.last_job])
     return [Line(schedule=schedule, last=jobs.get(schedule.last_job)) for schedule in found]
 
@@ -105,7 +104,7 @@ def _entry_problem(entry: Any) -> str:
         return _("it must be a dict.")
     if unknown := set(entry) - KEYS:
         return _("unknown: %(names)s.") % {"names": ", ".join(sorted(map(str, unknown)))}
-    choices: tuple[tuple[str, Any, Sequence[str]], ...] = (
+    choices: tuple[tuple[str, Any, Sequence[Any]], ...] = (
         ("action", entry.get("action"), Schedule.Action.values),
         ("overlap", entry.get("overlap", Schedule.Overlap.WAIT), Schedule.Overlap.values),
         ("enabled", entry.get("enabled", True), (True, False)),
@@ -143,6 +142,4 @@ def _note(schedule: Schedule, text: str, user: AbstractBaseUser | None) -> None:
         "enabled": schedule.enabled,
     }
     message = text % {"schedule": schedule}
-    journal.write(
-        BackupLog.Operation.SCHEDULE, BackupLog.Level.INFO, message, user=user, schedule=schedule.pk, **facts
-    )
+    journal.write(BackupLog.Operation.SCHEDULE, BackupLog.Level.INFO, message, user=user, schedule=schedule.pk, **facts)

@@ -12,7 +12,7 @@ from ..models import Job
 from ..services import jobs, schedules, timetable, working
 from . import queue
 
-# A job that waits for longer is handed to the queue again: its message may be lost. Claiming it is atomic, so two do no harm.
+# A job that waits for longer is handed to the queue again, since its message may be lost. Only one worker gets it.
 OVERDUE = timedelta(minutes=5)
 
 
@@ -30,15 +30,15 @@ def tick() -> Tick:
     timetable.fill()
     settled = jobs.settle_dead()
     # Here, before any work begins: whatever else is looked at each minute.
-    made = schedules.due()
     lost = _lost()
-    for job in made + lost:
+    made = schedules.due()
+    for job in lost + made:
         _hand_on(job)
     return Tick(settled=settled, due=made, requeued=lost)
 
 
 def _lost() -> list[Job]:
-    """Waiting for too long, or since a time that a wrong clock showed. Each is queued again by one of those who look."""
+    """Waiting for too long, or since a time that a wrong clock showed. Of those who look, one queues it again."""
     now = timezone.now()
     overdue = Q(queued_at__lt=now - OVERDUE) | Q(queued_at__gt=now + OVERDUE)
     waiting = Job.objects.filter(overdue, status=Job.Status.PENDING).order_by("pk")

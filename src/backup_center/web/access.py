@@ -30,14 +30,16 @@ from .forms import data_type_choices
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
-ACTIONS = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import", "export")
+ACTIONS = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import", "export",
+           "view_schedule", "add_schedule", "change_schedule", "delete_schedule")  # fmt: skip
 
 LOGGED_PATH = 500  # characters of a URL that the log keeps
 
 
 def permission(action: str) -> str:
-    """The full codename; a host may have given our app another label."""
-    return f"{BackupRecord._meta.app_label}.{action}_{'backuplog' if action == 'export' else 'backuprecord'}"
+    """The full codename; a host may have given our app another label. ``change_schedule`` names its model itself."""
+    model = {"export": "_backuplog"}.get(action, "" if "_" in action else "_backuprecord")
+    return f"{BackupRecord._meta.app_label}.{action}{model}"
 
 
 @method_decorator([never_cache, csrf_protect, transaction.non_atomic_requests], name="dispatch")
