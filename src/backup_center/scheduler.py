@@ -21,6 +21,7 @@ from .tasks import ticking
 try:
     from apscheduler.jobstores.base import JobLookupError
     from apscheduler.schedulers.background import BackgroundScheduler
+    from apscheduler.schedulers.base import STATE_PAUSED
     from apscheduler.schedulers.blocking import BlockingScheduler
 except ImportError as missing:
     raise ImproperlyConfigured(
@@ -94,7 +95,7 @@ class Ticking(Base):  # type: ignore[misc]
             logger.warning("scheduler: %s", error)
             close_old_connections()
             return RETRY_SECONDS
-        if seconds is None or seconds > 2 * self._seconds:
+        if self.state != STATE_PAUSED and (seconds is None or seconds > 2 * self._seconds):
             # A clock was put back, or somebody deleted the job: it would sleep until then, or for ever.
             self._add(tick, TICK, self._seconds)
             return 0.0
