@@ -106,5 +106,22 @@ class Background(Ticking, BackgroundScheduler):  # type: ignore[misc]
     """For a process that lives on for other reasons, such as a web server's."""
 
 
+class Leaving(BaseException):
+    """Somebody ended us. Not an ``Exception``, which a job store might take for one of its own."""
+
+
 class Foreground(Ticking, BlockingScheduler):  # type: ignore[misc]
-    """Its ``start`` returns when it is shut down."""
+    """Its ``start`` ends by ``Leaving``; then it is to be shut down."""
+
+    _leaving = False
+
+    def leave(self, *_signal: object) -> None:
+        """For signals, which come at any moment."""
+        self._leaving = True
+        raise Leaving
+
+    def _process_jobs(self) -> float | None:
+        seconds = super()._process_jobs()
+        if self._leaving:  # while a job was handed on, where APScheduler takes anything for the job's fault
+            raise Leaving
+        return seconds

@@ -9,6 +9,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,14 +17,15 @@ from backup_center.conf import get_settings
 from tests.projects import ROOT, Project
 
 GUIDE = (ROOT / "docs/guide.zh.md").read_text(encoding="utf-8")
-LATER = ("apscheduler", "celery", "django_apscheduler")  # the chapter on schedules
+PLANS = ("apscheduler", "celery")  # the chapter on schedules
 
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 
 
-PYTHON = [block for block in blocks("python") if not any(word in block for word in LATER)]
+PYTHON = [block for block in blocks("python") if not any(word in block for word in PLANS)]
+PLANNED = [block for block in blocks("python") if block not in PYTHON]
 SETTINGS = [block for block in PYTHON if "BACKUP_DIR" in block]
 SNIPPETS = [block for block in PYTHON if block not in SETTINGS]
 COMMANDS = [
@@ -60,6 +62,7 @@ print(json.dumps({
 def test_the_guide_is_read_whole():
     assert len(SETTINGS) == 1
     assert len(SNIPPETS) == 4
+    assert len(PLANNED) == 4
     assert len(COMMANDS) == 6
     assert {command.split()[0] for command in COMMANDS} == {"backup_database", "cleanup_backups"}
 
@@ -151,6 +154,74 @@ print(json.dumps(answers))
     for url, method, allowed, status in answers:
         assert (status in {200, 302}) is allowed, (url, method, status)
         assert allowed or status == 405
+
+
+# -- the chapter on schedules --
+
+SETTINGS_OF_PLAN_1, SCHEDULER, TASKS, BEAT = PLANNED
+
+
+def test_the_settings_of_plan_1_are_the_malls(mall: Project):
+    written: dict[str, Any] = {}
+    exec(SETTINGS_OF_PLAN_1.replace("    ...\n", ""), {}, written)  # noqa: S102  # the guide's own words
+    [app] = written["INSTALLED_APPS"]
+    found = mall.python(
+        "import json; from django.conf import settings;"
+        "print(json.dumps([settings.INSTALLED_APPS, settings.APSCHEDULER_DATETIME_FORMAT]))"
+    )
+    assert app in found[0]
+    assert found[1] == written["APSCHEDULER_DATETIME_FORMAT"]
+
+
+def test_the_scheduler_of_plan_1_works_as_printed_and_ours_has_its_name(mall: Project):
+    found = mall.python(
+        f"""
+import json
+{SCHEDULER}
+jobs = [job.name for job in scheduler.get_jobs()]
+scheduled_backup()
+scheduler.shutdown()
+from apps.backup.scheduler import scheduler as ours
+from backup_center.models import BackupRecord
+print(json.dumps([jobs, BackupRecord.objects.get().status, len(ours.get_jobs()) > 0]))
+"""
+    )
+    assert found == [["scheduled_backup"], "SUCCESS", True]
+
+
+def test_the_tasks_of_plan_2_work_as_printed_and_ours_have_their_names(mall: Project):
+    found = mall.python(
+        f"""
+import json
+{TASKS}
+backup_database_task()
+cleanup_old_backups_task()
+from apps.backup import tasks
+from backup_center.models import BackupRecord
+ours = [tasks.backup_database_task(), tasks.cleanup_old_backups_task()]
+print(json.dumps([BackupRecord.objects.count(), ours]))
+"""
+    )
+    assert found[0] == 2
+    assert all("Succeeded" in outcome for outcome in found[1])
+
+
+def test_the_times_of_plan_2_work_as_printed_and_are_the_malls(mall: Project):
+    code = f"""
+import json
+from config.celery import app
+default = app.conf.beat_schedule
+{BEAT}
+app.loader.import_default_modules()
+known = [entry["task"] in app.tasks for entry in CELERY_BEAT_SCHEDULE.values()]
+print(json.dumps([known, default == CELERY_BEAT_SCHEDULE]))
+"""
+    assert mall.python(code) == [[True, True], True]
+
+
+def test_the_schedules_of_a_new_mall_are_those_of_the_guide(mall: Project):
+    found = mall.rows("SELECT action, cron FROM backup_schedule ORDER BY id")
+    assert found == [("FULL", "0 2 * * *"), ("CLEANUP", "0 3 * * *")]
 
 
 def test_the_guide_notes_name_every_deviation():

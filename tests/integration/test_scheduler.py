@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from apscheduler.executors.pool import ThreadPoolExecutor
 
 from backup_center import scheduler as plan
 from backup_center.models import Job
@@ -59,3 +60,17 @@ def test_a_pause_is_a_pause(scheduler):
     scheduler.wakeup()
     time.sleep(0.1)
     assert scheduler.get_job(plan.TICK) is None
+
+
+def test_a_signal_is_not_lost_while_a_job_is_handed_on():
+    """APScheduler takes whatever is raised there for the job's fault, and goes on."""
+    scheduler = plan.Foreground(seconds=0.2)
+
+    class Interrupted(ThreadPoolExecutor):
+        def _do_submit_job(self, job, run_times) -> None:
+            scheduler.leave()
+
+    scheduler.add_executor(Interrupted(1), "default")
+    with pytest.raises(plan.Leaving):
+        scheduler.start()
+    scheduler.shutdown()
