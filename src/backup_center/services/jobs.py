@@ -92,18 +92,15 @@ def cancel(job: Job, user: AbstractBaseUser | None = None) -> None:
     """At once while it waits; a running one stops at its next step, and what it began is taken back."""
     who = journal.actor_name(user) or origin.current()
     reason = _("Cancelled by %(who)s.") % {"who": who}
-    if end(job, Job.Status.CANCELLED, reason, only=Job.Status.PENDING):
-        note(job, BackupLog.Level.WARNING, reason, user)
-        return
     try:
-        asked = Job.objects.filter(pk=job.pk, status=Job.Status.RUNNING).update(cancel_requested=True)
+        if end(job, Job.Status.CANCELLED, reason, only=Job.Status.PENDING):
+            note(job, BackupLog.Level.WARNING, reason, user)
+        elif Job.objects.filter(pk=job.pk, status=Job.Status.RUNNING).update(cancel_requested=True):
+            note(job, BackupLog.Level.WARNING, _("%(who)s asked to cancel it.") % {"who": who}, user)
     except OperationalError:  # SQLite takes no other writes while a restore writes
         if (path := cancel_file()) is None:
             raise
         path.write_text(str(job.pk), encoding="ascii")
-        return
-    if asked:
-        note(job, BackupLog.Level.WARNING, _("%(who)s asked to cancel it.") % {"who": who}, user)
     job.refresh_from_db()
 
 
