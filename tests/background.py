@@ -9,7 +9,7 @@ import pytest
 from asgiref.local import Local
 from django.utils.crypto import get_random_string
 
-from backup_center.services import lease, working
+from backup_center.services import jobs, lease, working
 from backup_center.tasks import queue
 
 DATABASE = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
@@ -42,6 +42,7 @@ def quick(monkeypatch) -> None:
     monkeypatch.setattr(working, "BUSY_PAUSE", 0.05)
     monkeypatch.setattr(working, "PAUSES", (0.02, 0.02, 0.02))
     monkeypatch.setattr(lease, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(jobs, "BEAT_SECONDS", 0.02)
 
 
 def empty_the_queue() -> None:
