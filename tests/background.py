@@ -12,7 +12,7 @@ from django.utils.crypto import get_random_string
 from backup_center.services import jobs, lease, working
 from backup_center.tasks import queue
 
-DATABASE = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+DATABASE = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": ["default", "backups"]}}
 
 
 @pytest.fixture

@@ -15,3 +15,7 @@ class BackupCenterConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks  # noqa: F401  # registers the system checks once the app registry is there
+        from .conf import uses_celery
+
+        if uses_celery():
+            from .tasks import celery_backend  # noqa: F401  # tells Celery's workers of its task
