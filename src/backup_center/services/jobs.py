@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
 KEPT_DAYS = 90
+MOST_SHOWN = 20
 UNFINISHED = (Job.Status.PENDING, Job.Status.RUNNING)
 # What whoever asks for it must be allowed to do, when it is asked for and again when it is done.
 PERMISSIONS = {
@@ -79,8 +80,8 @@ def ask(action: str, **facts: Any) -> Job:
 
 
 def unfinished() -> list[Job]:
-    """What waits or runs, the oldest first."""
-    return list(Job.objects.filter(status__in=UNFINISHED).select_related("record").order_by("pk"))
+    """What waits or runs, the oldest first, as far as a page has room."""
+    return list(Job.objects.filter(status__in=UNFINISHED).select_related("record").order_by("pk")[:MOST_SHOWN])
 
 
 def permission_for(action: str) -> str:

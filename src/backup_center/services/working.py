@@ -39,6 +39,7 @@ def run(job_id: int, *, patient: bool) -> None:
 
     How it ended stands in the job. Only what no one foresaw is raised as well, for whoever runs the worker.
     """
+    jobs.settle_dead()
     job = _claim(job_id)
     if job is None:
         return
