@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from backup_center import registry
 from backup_center.services import BackupService, RestoreService
 
-pytest_plugins = ["tests.projects", "tests.far_away", "tests.faulty"]
+pytest_plugins = ["tests.projects", "tests.far_away", "tests.faulty", "tests.background"]
 
 Rows = dict[str, list[tuple[object, ...]]]
 

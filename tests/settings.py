@@ -29,10 +29,11 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     *(["django.contrib.postgres", "tests.postgres_zoo"] if ON_POSTGRESQL else []),
     "django_htmx",
+    "django_tasks_db",
     "tests.zoo",
 ]
 # The zoo has no migrations, so what it refers to has to be there before: without migrations too.
-MIGRATION_MODULES = {"admin": None, "auth": None, "contenttypes": None, "sessions": None}
+MIGRATION_MODULES = {"admin": None, "auth": None, "contenttypes": None, "sessions": None, "django_tasks_db": None}
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

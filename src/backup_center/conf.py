@@ -105,6 +105,12 @@ def get_task_settings() -> TaskSettings:
     )
 
 
+def uses_celery() -> bool:
+    """Whether some of the project's tasks go through our adapter."""
+    backends = getattr(project, "TASKS", None) or {}
+    return any(found.get("BACKEND", "").startswith("backup_center.tasks.celery_backend") for found in backends.values())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaintenanceSettings:
     """Whom a restore turns away. ``open_paths``: beginnings of paths that stay open."""

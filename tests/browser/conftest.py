@@ -73,6 +73,13 @@ def administrator(site: Site) -> dict[str, str]:
 
 
 @pytest.fixture
+def queued_site(make_mall: Callable[..., Project], lived: tuple[Project, Any], tmp_path: Path) -> Iterator[Site]:
+    """As ``own_site``; what is asked for on its pages waits for a worker."""
+    with serve(make_mall(tmp_path / "queued", like=lived[0]), MALL_TASKS="database") as site:
+        yield site
+
+
+@pytest.fixture
 def problems() -> list[str]:
     """Errors in the browser's console, violations of the policy too. A test that provokes some takes them out."""
     return []

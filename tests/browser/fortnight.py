@@ -16,8 +16,9 @@ from django.utils import timezone
 from apps.store.models import Shop
 from backup_center import signals
 from backup_center.engine.errors import StorageFailed
-from backup_center.models import BackupLog, BackupRecord
-from backup_center.services import BackupService, RestoreService
+from backup_center.models import BackupLog, BackupRecord, Job
+from backup_center.services import BackupService, RestoreService, jobs
+from backup_center.tasks import queue
 
 NIGHTS = 14
 FULL_DISK, VERIFIED_UNTIL, BY_HAND, RESTORED = 9, 2, 6, 4  # nights ago
@@ -27,7 +28,7 @@ backups = BackupService()
 
 
 def live_through() -> dict[str, int]:
-    """Keys of what pages are drawn of: ``backup``, ``shop``, ``pinned``, ``failed``, ``safety`` and ``entry``."""
+    """Keys of what pages show: ``backup``, ``shop``, ``pinned``, ``failed``, ``safety``, ``job`` and ``entry``."""
     person, _new = User.objects.get_or_create(
         username="chen.xiao", defaults={"first_name": "晓", "last_name": "陈", "is_staff": True}
     )
@@ -44,6 +45,7 @@ def live_through() -> dict[str, int]:
         "pinned": BackupRecord.objects.get(pinned=True).pk,
         "failed": BackupRecord.objects.get(status=BackupRecord.Status.FAILED).pk,
         "safety": BackupRecord.objects.get(trigger=BackupRecord.Trigger.SAFETY).pk,
+        "job": verify_again(newest),
         "entry": BackupLog.objects.filter(operation=BackupLog.Operation.RESTORE).first().pk,
     }
 
@@ -71,6 +73,11 @@ def fail() -> None:
         pass
     finally:
         signals.pre_backup.disconnect(refuse)
+
+
+def verify_again(record: BackupRecord) -> int:
+    """As a page asks for it."""
+    return queue.submit(jobs.ask(Job.Action.VERIFY, record=record)).pk
 
 
 def by_hand(person: User, nights_ago: int) -> None:

@@ -58,11 +58,12 @@ def live_through(project: Project) -> dict[str, int]:
 
 
 @contextmanager
-def serve(project: Project) -> Iterator[Site]:
+def serve(project: Project, **more: str) -> Iterator[Site]:
     """Serve it while the block runs. What the server says goes to ``server.log`` in the project's folder."""
     environment = {
         **os.environ,
         **project.environment,
+        **more,
         "DJANGO_SETTINGS_MODULE": "tests.browser.settings",
         "PYTHONPATH": searched(ROOT, project.manage.parent),
     }

@@ -27,6 +27,8 @@ PAGES = {
     "browse-users": "/backup/{backup}/browse/auth.user/",
     "record": "/backup/record/store.shop/{shop}/",
     "undo": "/backup/log/{entry}/undo/",
+    "jobs": "/backup/jobs/",
+    "job": "/backup/jobs/{job}/",
     "log": "/backup/log/",
     "log-refused": "/backup/log/?refused=on&since=2026-01-01",
     "log-entry": "/backup/log/{entry}/",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
 KEPT_DAYS = 90
+MOST_SHOWN = 20
 UNFINISHED = (Job.Status.PENDING, Job.Status.RUNNING)
 # What whoever asks for it must be allowed to do, when it is asked for and again when it is done.
 PERMISSIONS = {
@@ -79,8 +80,8 @@ def ask(action: str, **facts: Any) -> Job:
 
 
 def unfinished() -> list[Job]:
-    """What waits or runs, the oldest first."""
-    return list(Job.objects.filter(status__in=UNFINISHED).select_related("record").order_by("pk"))
+    """What waits or runs, the oldest first, as far as a page has room."""
+    return list(Job.objects.filter(status__in=UNFINISHED).select_related("record").order_by("pk")[:MOST_SHOWN])
 
 
 def permission_for(action: str) -> str:
@@ -92,18 +93,15 @@ def cancel(job: Job, user: AbstractBaseUser | None = None) -> None:
     """At once while it waits; a running one stops at its next step, and what it began is taken back."""
     who = journal.actor_name(user) or origin.current()
     reason = _("Cancelled by %(who)s.") % {"who": who}
-    if end(job, Job.Status.CANCELLED, reason, only=Job.Status.PENDING):
-        note(job, BackupLog.Level.WARNING, reason, user)
-        return
     try:
-        asked = Job.objects.filter(pk=job.pk, status=Job.Status.RUNNING).update(cancel_requested=True)
+        if end(job, Job.Status.CANCELLED, reason, only=Job.Status.PENDING):
+            note(job, BackupLog.Level.WARNING, reason, user)
+        elif Job.objects.filter(pk=job.pk, status=Job.Status.RUNNING).update(cancel_requested=True):
+            note(job, BackupLog.Level.WARNING, _("%(who)s asked to cancel it.") % {"who": who}, user)
     except OperationalError:  # SQLite takes no other writes while a restore writes
         if (path := cancel_file()) is None:
             raise
         path.write_text(str(job.pk), encoding="ascii")
-        return
-    if asked:
-        note(job, BackupLog.Level.WARNING, _("%(who)s asked to cancel it.") % {"who": who}, user)
     job.refresh_from_db()
 
 

@@ -39,11 +39,12 @@ def run(job_id: int, *, patient: bool) -> None:
 
     How it ended stands in the job. Only what no one foresaw is raised as well, for whoever runs the worker.
     """
+    jobs.settle_dead()
     job = _claim(job_id)
     if job is None:
         return
     work = Work(job)
-    with origin.acting_from(job.origin), work.alive():
+    with origin.acting_from(job.origin), work.alive(), work.minding_the_file():
         try:
             result = _insist(job, work, patient)
         except Cancelled as error:
@@ -63,13 +64,15 @@ class Work:
     def __init__(self, job: Job) -> None:
         self.job = job
         self._meter = Meter()
+        self._file = jobs.cancel_file()
         self._cancelled = threading.Event()
         self._ended = threading.Event()
 
     def report(self, phase: str, done: int, total: int) -> None:
         """The engine calls it after each step. Raises ``Cancelled`` if somebody asked for that."""
         self._meter.report(phase, done, total)
-        if self._cancelled.is_set():
+        # Beside SQLite the heart can't read the job's row while a restore writes.
+        if self._cancelled.is_set() or self._asked_in_file():
             raise Cancelled(_("Cancelled. Nothing was changed."))
 
     def wait(self, seconds: float) -> None:
@@ -87,6 +90,21 @@ class Work:
             self._ended.set()
             heart.join()
 
+    @contextmanager
+    def minding_the_file(self) -> Iterator[None]:
+        """The wish to cancel this job goes with it."""
+        try:
+            yield
+        finally:
+            if self._file is not None and self._asked_in_file():
+                self._file.unlink(missing_ok=True)
+
+    def _asked_in_file(self) -> bool:
+        if self._file is not None:
+            with suppress(FileNotFoundError):
+                return self._file.read_text(encoding="ascii", errors="replace") == str(self.job.pk)
+        return False
+
     def _beat_until_ended(self) -> None:
         try:
             while not self._ended.wait(BEAT_SECONDS):
@@ -98,8 +116,6 @@ class Work:
             connections.close_all()
 
     def _beat(self) -> None:
-        if _asked_in_file(self.job):
-            self._cancelled.set()
         mine = Job.objects.filter(pk=self.job.pk, worker=self.job.worker, status=Job.Status.RUNNING)
         mine.update(heartbeat_at=Now(), progress=self._meter.facts)
         if mine.filter(cancel_requested=True).exists():
@@ -162,18 +178,8 @@ def _settle(job: Job, status: str, error: BaseException | None = None, result: d
     facts = result or {"lines": lines_of(error)}
     Job.objects.filter(pk=job.pk, worker=job.worker, status=Job.Status.FAILED).update(status=Job.Status.RUNNING)
     jobs.end(job, status, message, facts)
-    if (path := jobs.cancel_file()) is not None and _asked_in_file(job):
-        path.unlink(missing_ok=True)
 
 
 def lines_of(error: BaseException | str | None) -> list[str]:
     """What an error lists: damaged parts, differences, references."""
     return [str(line) for name in ("findings", "differences", "problems") for line in getattr(error, name, ())]
-
-
-def _asked_in_file(job: Job) -> bool:
-    path = jobs.cancel_file()
-    if path is not None:
-        with suppress(FileNotFoundError):
-            return path.read_text(encoding="ascii", errors="replace") == str(job.pk)
-    return False

@@ -64,11 +64,12 @@ class JobCancelView(StaffView):
         job = _find(pk)
         if not self.is_allowed(_permission(job)):
             return self.refuse(_permission(job))
+        was_over = job.is_over
         jobs.cancel(job, self.actor)
-        if job.status == Job.Status.CANCELLED:
-            self.tell(messages.SUCCESS, _("It is cancelled; nothing was done."))
-        elif job.is_over:
+        if job.is_over and (was_over or job.status != Job.Status.CANCELLED):
             self.tell(messages.WARNING, _("It had ended before it could be cancelled."))
+        elif job.is_over:
+            self.tell(messages.SUCCESS, _("It is cancelled; nothing was done."))
         else:
             self.tell(messages.SUCCESS, _("It stops at its next step; what it began is taken back."))
         return redirect("backup:job", pk)
