@@ -1,7 +1,7 @@
 """Celery for the mall: `celery -A config worker` and `celery -A config beat`, from the folder mall.
 
 CELERY_BROKER_URL names the broker (default: Redis on this machine). CELERY_BEAT_SCHEDULE in the settings replaces the
-guide's times, which are here; what is done at them, and whether, say the schedules at /backup/schedules/.
+guide's times, which are here with a tick each minute; what is done, say the schedules at /backup/schedules/.
 """
 
 import os
@@ -22,5 +22,9 @@ app.conf.beat_schedule = app.conf.beat_schedule or {
     "cleanup-backups": {
         "task": "apps.backup.tasks.cleanup_old_backups_task",
         "schedule": crontab(hour=3, minute=0),
+    },
+    "run-due-schedules": {
+        "task": "apps.backup.tasks.run_due_schedules_task",
+        "schedule": crontab(),
     },
 }

@@ -131,13 +131,13 @@ def _skip_if_in_the_way(job: Job) -> None:
     before = Job.objects.filter(schedule=job.schedule, status__in=jobs.UNFINISHED, pk__lt=job.pk)
     found = running()
     if before.exists():
-        reason = _("the run before it is not over yet.")
+        reason = _("The run before it is not over yet.")
     elif found is not None:
         reason = f"{found}."
     else:
         return
     if jobs.end(job, Job.Status.CANCELLED, reason, only=Job.Status.PENDING):
-        _note(job, _("Skipped the run of %(slot)s: %(reason)s"), reason=reason)
+        _note(job, _("Skipped the run of %(slot)s. %(reason)s"), reason=reason)
 
 
 def _note(job: Job, text: str, **facts: str) -> None:
