@@ -26,8 +26,10 @@ class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic wh
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["data_types"]
-        assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101  # for the type checker
+        action, field = self.fields["action"], self.fields["data_types"]
+        assert isinstance(action, forms.ChoiceField)  # noqa: S101  # for the type checker
+        assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101
+        action.choices = Schedule.Action.choices  # none of them is "choose one"
         try:
             field.choices = [(name, str(found)) for name, found in registry.data_types().items()]
         except ImproperlyConfigured:  # the settings page says what is wrong; a schedule can be turned off all the same

@@ -214,7 +214,8 @@ default = app.conf.beat_schedule
 {BEAT}
 app.loader.import_default_modules()
 known = [entry["task"] in app.tasks for entry in default.values()]
-print(json.dumps([known, CELERY_BEAT_SCHEDULE.items() <= default.items(), sorted(default.keys() - CELERY_BEAT_SCHEDULE)]))
+ours = sorted(default.keys() - CELERY_BEAT_SCHEDULE)
+print(json.dumps([known, CELERY_BEAT_SCHEDULE.items() <= default.items(), ours]))
 """
     assert mall.python(code) == [[True, True, True], True, ["run-due-schedules"]]
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from backup_center.registry import ALWAYS_EXCLUDED
 from tests.projects import SERVER, Project, on_server, searched
 
 pytestmark = pytest.mark.slow
@@ -120,7 +121,9 @@ def test_a_scheduler_survives_that_the_database_throws_it_out(busy_mall: Project
 
 
 def test_without_django_apscheduler_it_runs_all_the_same_and_says_so(busy_mall: Project, tmp_path: Path):
-    plain = 'from config.settings import *\nINSTALLED_APPS = [app for app in INSTALLED_APPS if "apscheduler" not in app]\n'
+    plain = (
+        'from config.settings import *\nINSTALLED_APPS = [app for app in INSTALLED_APPS if "apscheduler" not in app]\n'
+    )
     (tmp_path / "plain_settings.py").write_text(plain)
     surroundings = {"DJANGO_SETTINGS_MODULE": "plain_settings", "PYTHONPATH": searched(tmp_path)}
     command = [*busy_mall.command, "backup_scheduler", "--tick-seconds", "0.5"]
@@ -161,6 +164,22 @@ print(json.dumps(None))
 """
     )
     each_slot_once(busy_mall)
+
+
+def test_tables_of_schedulers_and_queues_are_never_backed_up_nor_restored(mall: Project):
+    found = mall.python(
+        "import json; from backup_center import registry; print(json.dumps(registry.not_covered('default', [])))"
+    )
+    for label in (
+        "django_apscheduler.djangojob",
+        "django_apscheduler.djangojobexecution",
+        "backup.schedule",
+        "backup.job",
+    ):
+        assert found[label] == "excluded"
+    assert [reason for label, reason in found.items() if label.startswith("django_tasks")] == ["excluded"]
+    for pattern in ("django_celery_beat.*", "django_celery_results.*"):  # not installed here
+        assert pattern in ALWAYS_EXCLUDED
 
 
 # -- plan 2 --

@@ -1,4 +1,4 @@
-"""Schedules: each slot once, whoever looks and however clocks go; missed ones once; what overlaps waits or is skipped."""
+"""Schedules: each slot once, whoever looks and however clocks go; what is missed or overlaps; an incremental's fall-back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db import connections
 from django.utils import timezone
 
 from backup_center.models import BackupLog, BackupRecord, Installation, Job, Schedule
-from backup_center.services import jobs, schedules, timetable, working
+from backup_center.services import jobs, performing, schedules, timetable, working
 from backup_center.services.lease import hold
 from backup_center.tasks import slotted, ticking
 
@@ -307,6 +307,16 @@ def test_a_tick_does_what_is_due_and_finds_what_was_lost(clock, small_zoo):
     assert [(job.pk, job.status) for job in tick.requeued] == [(lost.pk, "SUCCESS")]
     fresh.refresh_from_db()
     assert fresh.status == "PENDING"
+
+
+def test_what_nobody_foresaw_stops_no_other_job(clock, small_zoo, monkeypatch, caplog):
+    a_schedule("0 13 * * *", action="COPY")
+    a_schedule("1 13 * * *", action="CLEANUP")
+    monkeypatch.delitem(performing.PERFORMERS, Job.Action.COPY)
+    clock(START + timedelta(hours=2))
+
+    assert [job.status for job in ticking.tick().due] == ["FAILED", "SUCCESS"]
+    assert "Traceback" in caplog.text
 
 
 def test_what_a_wrong_clock_queued_is_not_lost(clock):

@@ -133,7 +133,9 @@ def test_what_no_clock_can_follow_is_named(cron, reason):
         slots.validate(cron)
 
 
-@pytest.mark.parametrize("cron", ["0 2 * * *", "*/5 8-18 * * MON-FRI", "0 0 29 2 *", "0 0 L * *", "0 3 * jan,jul sun#1"])
+@pytest.mark.parametrize(
+    "cron", ["0 2 * * *", "*/5 8-18 * * MON-FRI", "0 0 29 2 *", "0 0 L * *", "0 3 * jan,jul sun#1"]
+)
 def test_what_a_clock_can_follow_is_accepted(cron):
     assert slots.problem(cron) == ""
 

@@ -51,6 +51,10 @@ class Schedule(models.Model):
     def __str__(self) -> str:
         return f"{self.get_action_display()} · {self.cron}"
 
+    @property
+    def is_backup(self) -> bool:
+        return self.action in {self.Action.FULL, self.Action.INCREMENTAL}
+
 
 class Job(models.Model):
     """A piece of work: PENDING until a worker takes it, RUNNING while that worker lives, then one of three ends."""

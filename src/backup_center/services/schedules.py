@@ -86,7 +86,7 @@ def run_now(schedule: Schedule, user: AbstractBaseUser | None) -> Job:
 
 def what_of(schedule: Schedule, user: AbstractBaseUser | None = None) -> dict[str, Any]:
     """The arguments of its jobs; of those that a person asks for, ``user``."""
-    if DONE_AS[Schedule.Action(schedule.action)] != Job.Action.BACKUP:
+    if not schedule.is_backup:
         return {}
     facts = {"backup_type": schedule.action, "data_types": schedule.data_types}
     return facts if user else {**facts, "trigger": BackupRecord.Trigger.SCHEDULE}

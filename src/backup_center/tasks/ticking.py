@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from ..models import Job
 from ..services import jobs, schedules, timetable, working
+from ..services.journal import logger
 from . import queue
 
 # A job that waits for longer is handed to the queue again, since its message may be lost. Only one worker gets it.
@@ -48,8 +49,11 @@ def _lost() -> list[Job]:
 def _hand_on(job: Job) -> None:
     if job.is_over:
         return
-    if queue.is_immediate():
-        working.run(job.pk, patient=True)  # nobody waits for an answer here, so that it may wait for others
-    else:
-        queue.submit(job)
+    try:
+        if queue.is_immediate():
+            working.run(job.pk, patient=True)  # nobody waits for an answer here, so that it may wait for others
+        else:
+            queue.submit(job)
+    except Exception:  # noqa: BLE001  # nobody foresaw it; the job says so too, and the others must be done
+        logger.exception("job %d", job.pk)
     job.refresh_from_db()

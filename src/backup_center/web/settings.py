@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from .. import quantities, registry
-from ..conf import base_template, get_access_settings, get_settings
+from ..conf import base_template, get_access_settings, get_schedule, get_settings
 from ..services import copies, keys, overview
 from .access import StaffView
 
@@ -82,6 +82,7 @@ def _settings() -> Iterator[Setting]:
             _masked("", ours.keep) if ours.keep else "–",
             _("Of how many days, weeks, months and years a cleanup keeps the last backup, however old."),
         ),
+        "BACKUP_SCHEDULE": (_masked("", get_schedule()), _("What the schedules are first filled with.")),
         "BACKUP_DATA_TYPES": (_("see below"), _("Which models belong together.")),
         "BACKUP_EXCLUDE": (", ".join(ours.exclude) or "–", _("Models that are left out.")),
         "BACKUP_WEB_RESTORE": (yes if access.web_restore else no, _("Whether these pages restore.")),
