@@ -1,9 +1,10 @@
-"""Schedules: each slot once, whoever looks and however clocks go; what is missed or overlaps; an incremental's fall-back."""
+"""Schedules: each slot once, whoever looks and however clocks go; what is missed, what overlaps, what is lost."""
 
 from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from django.utils import timezone
 from backup_center.models import BackupLog, BackupRecord, Installation, Job, Schedule
 from backup_center.services import jobs, performing, schedules, timetable, working
 from backup_center.services.lease import hold
-from backup_center.tasks import slotted, ticking
+from backup_center.tasks import queue, slotted, ticking
+from tests.integration.killing import kill_at, steps_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -166,6 +168,9 @@ def test_a_project_without_time_zones(settings):
     [job] = schedules.due(schedule.next_run_at + timedelta(seconds=1))
     assert job.slot == schedule.next_run_at
     assert schedules.due(schedule.next_run_at + timedelta(seconds=2)) == []
+    [line] = timetable.lines()
+    assert line.last == job
+    assert timetable.overdue() == []
 
 
 def test_an_expression_that_no_form_let_in_stops_no_other(clock, caplog):
@@ -309,6 +314,44 @@ def test_a_tick_does_what_is_due_and_finds_what_was_lost(clock, small_zoo):
     assert fresh.status == "PENDING"
 
 
+def test_with_workers_a_tick_queues_and_they_do(small_zoo, work_off):
+    schedule = a_schedule("* * * * *")
+    Schedule.objects.update(next_run_at=schedule.next_run_at - timedelta(minutes=1))
+    [job] = ticking.tick().due
+    assert job.status == "PENDING"
+    work_off()
+    assert [(job.status, job.attempts) for job in Job.objects.all()] == [("SUCCESS", 1)]
+
+
+def test_a_lost_message_is_sent_again_and_a_late_one_does_no_harm(small_zoo, work_off):
+    never_sent = jobs.ask("CLEANUP")
+    sent = queue.submit(jobs.ask("CLEANUP"))
+    Job.objects.update(queued_at=timezone.now() - timedelta(minutes=6))
+    assert ticking.tick().requeued == [never_sent, sent]
+    assert ticking.tick().requeued == []
+    work_off()
+
+    assert [(job.status, job.attempts) for job in Job.objects.all()] == [("SUCCESS", 1), ("SUCCESS", 1)]
+
+
+def test_whoever_is_killed_while_he_looks_loses_no_slot():
+    slot = a_schedule().next_run_at
+    look = partial(schedules.due, slot + timedelta(seconds=1))
+
+    def again() -> None:
+        Job.objects.all().delete()
+        Schedule.objects.update(next_run_at=slot)
+
+    again()
+    steps = steps_of(look)
+    assert any("INSERT" in step for step in steps)
+    for step in steps:
+        again()
+        kill_at(step, look)
+        look()
+        assert [job.slot for job in Job.objects.all()] == [slot], step
+
+
 def test_what_nobody_foresaw_stops_no_other_job(clock, small_zoo, monkeypatch, caplog):
     a_schedule("0 13 * * *", action="COPY")
     a_schedule("1 13 * * *", action="CLEANUP")
@@ -390,14 +433,14 @@ def test_a_restore_of_everything_leaves_schedules_and_jobs_alone(small_zoo, conf
 # -- Celery Beat's tasks: their wake-up is a slot --
 
 
-def test_a_wake_up_is_the_slot_of_the_schedule(small_zoo):
-    a_schedule("* * * * *")
+def test_a_wake_up_is_the_slot_of_the_schedule(clock, small_zoo):
+    a_schedule()
+    clock(START + timedelta(hours=15))
 
     assert "Succeeded" in slotted.perform("FULL")
     assert "somebody has done it" in slotted.perform("FULL")
-    [job] = Job.objects.all()
-    assert job.slot.second == 0
-    assert Schedule.objects.get().next_run_at > job.slot
+    assert [job.slot for job in Job.objects.all()] == [START + timedelta(hours=14)]
+    assert Schedule.objects.get().next_run_at == START + timedelta(hours=38)
 
 
 def test_a_wake_up_that_is_a_little_early_and_the_tick_after_it_are_one_run(clock, small_zoo):

@@ -99,7 +99,7 @@ def test_rare_and_frequent_slots_are_found_at_once(settings):
     assert slots.latest("0 0 29 2 *", now).year == 2024
     assert slots.latest("* * * * *", now) == now.replace(second=0)
     assert slots.after("0 0 29 2 *", now).year == 2028
-    assert perf_counter() - started < 0.5
+    assert perf_counter() - started < 2
 
 
 def test_a_slot_is_never_earlier_than_what_it_is_after(settings):
