@@ -295,8 +295,7 @@ def test_the_other_actions(small_zoo, backups, action):
 # -- the tick --
 
 
-@pytest.mark.slow  # who seems to be dead is given two seconds to show that he is not
-def test_a_tick_settles_the_dead():
+def test_a_tick_settles_the_dead(quick):
     dead = Job.objects.create(action="BACKUP", status="RUNNING", worker="gone:1:x", heartbeat_at=START - DAY)
     assert ticking.tick().settled == [dead]
 
