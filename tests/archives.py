@@ -84,7 +84,7 @@ class Archive:
         selection = Selection(manifest=self.sidecar.manifest, labels=LABELS, known=SPECS)
         request = RestoreRequest(sidecar=self.sidecar, selection=selection, source=self.source)
         with _connection(self.database) as connection:
-            apply(request, connection, lambda phase, done, total, size: None)
+            apply(request, connection, lambda phase, done, total: None)
 
     def rows(self) -> list[tuple[object, ...]]:
         session = sqlite3.connect(self.database)
