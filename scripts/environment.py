@@ -23,7 +23,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO = ("--editable", ".[htmx,postgresql,tasks]")
-DEVELOPMENT = ("--editable", ".[apscheduler,celery,encryption,htmx,metrics,notify,postgresql,s3,sftp,tasks]", "--group", "dev")
+DEVELOPMENT = (
+    "--editable",
+    ".[apscheduler,celery,encryption,htmx,metrics,notify,postgresql,s3,sftp,tasks]",
+    "--group",
+    "dev",
+)
 
 
 class Unavailable(Exception):

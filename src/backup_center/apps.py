@@ -14,4 +14,6 @@ class BackupCenterConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401  # registers the system checks once the app registry is there
+        from . import checks, receivers  # noqa: F401  # the system checks register once the app registry is there
+
+        receivers.connect()
