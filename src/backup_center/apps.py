@@ -14,6 +14,6 @@ class BackupCenterConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from . import checks, receivers  # noqa: F401  # the system checks register once the app registry is there
+        from . import alarm_checks, checks, receivers  # noqa: F401  # checks register once the app registry is there
 
         receivers.connect()

@@ -97,6 +97,7 @@ class AlarmSettings:
 
     emails: tuple[str, ...]
     urls: tuple[str, ...] = field(repr=False)
+    sender: str
     language: str
     repeat_hours: int
     messages_per_hour: int
@@ -112,6 +113,7 @@ def get_alarm_settings() -> AlarmSettings:
     return AlarmSettings(
         emails=_given("BACKUP_ALARM_EMAILS", '["operator@example.com"]', _administrators),
         urls=_given("BACKUP_ALARM_URLS", '["json://…"]', lambda: os.environ.get("BACKUP_ALARM_URLS", "").split()),
+        sender=str(project.SERVER_EMAIL),
         language=str(getattr(project, "BACKUP_ALARM_LANGUAGE", None) or project.LANGUAGE_CODE),
         repeat_hours=getattr(project, "BACKUP_ALARM_REPEAT_HOURS", 24),
         messages_per_hour=getattr(project, "BACKUP_ALARM_MESSAGES_PER_HOUR", 10),
@@ -134,7 +136,7 @@ def _site_name(url: str) -> str:
 
 def secrets() -> Iterator[str]:
     """Texts that must leave by no message."""
-    yield from (project.SECRET_KEY, *project.SECRET_KEY_FALLBACKS, *_own_signing_keys())
+    yield from map(str, (project.SECRET_KEY, *project.SECRET_KEY_FALLBACKS, *_own_signing_keys()))
     yield from (str(database.get("PASSWORD") or "") for database in project.DATABASES.values())
     alarms = get_alarm_settings()
     yield from (*alarms.urls, alarms.metrics_token)

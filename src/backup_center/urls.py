@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from .web import (
+    alarms,
     browsing,
     creating,
     details,
@@ -13,6 +14,7 @@ from .web import (
     importing,
     listing,
     logs,
+    metrics,
     records,
     restoring,
     settings,
@@ -33,6 +35,9 @@ urlpatterns = [
     path("log/export/", exporting.LogExportView.as_view(), name="log_export"),
     path("log/<int:pk>/", logs.LogEntryView.as_view(), name="log_entry"),
     path("log/<int:pk>/undo/", restoring.RestoreUndoView.as_view(), name="undo"),
+    path("alarms/", alarms.AlarmsView.as_view(), name="alarms"),
+    path("alarms/test/", alarms.AlarmTestView.as_view(), name="alarm_test"),
+    path("metrics/", metrics.MetricsView.as_view(), name="metrics"),
     path("settings/", settings.SettingsView.as_view(), name="settings"),
     path("<int:pk>/", details.BackupDetailView.as_view(), name="detail"),
     path("<int:pk>/download/", details.BackupDownloadView.as_view(), name="download"),

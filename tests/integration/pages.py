@@ -14,7 +14,8 @@ from django.utils import timezone
 from backup_center.models import BackupRecord
 from backup_center.services import identity
 
-ALL = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import", "export")
+ALL = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import", "export", "alarms")
+ELSEWHERE = {"export": "export_backuplog", "alarms": "change_alarmsettings"}
 
 
 def person(*actions: str, name: str = "", staff: bool = True) -> Any:
@@ -25,7 +26,7 @@ def person(*actions: str, name: str = "", staff: bool = True) -> Any:
 
 
 def codename(action: str) -> str:
-    return f"{action}_{'backuplog' if action == 'export' else 'backuprecord'}"
+    return ELSEWHERE.get(action, f"{action}_backuprecord")
 
 
 def log_in(client: Client, user: Any, *, confirmed: bool = True) -> None:

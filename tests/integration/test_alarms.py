@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import django
 import pytest
 from django.core import mail
-from django.utils import timezone
 
 from backup_center.engine.errors import BackupCenterError
-from backup_center.models import Alarm, AlarmMessage, AlarmSettings, BackupLog, BackupRecord, Job, Schedule
+from backup_center.models import Alarm, BackupRecord
 from backup_center.services import alarms
 from tests.integration.pages import a_record
 

@@ -40,6 +40,16 @@ def open_alarms() -> Iterable[Alarm]:
     return Alarm.objects.filter(closed_at=None)
 
 
+def change_settings(chosen: AlarmSettings, user: AbstractBaseUser | None = None) -> None:
+    """From now on; the log remembers what was chosen."""
+    chosen.pk = AlarmSettings.SINGLETON
+    chosen.save()
+    fields = ("silenced", "shrunk_percent", "repeat_hours", "emails")
+    facts = {name: getattr(chosen, name) for name in fields}
+    message = _("What is told of alarms, and to whom, was changed.")
+    journal.write(BackupLog.Operation.ALARM, BackupLog.Level.INFO, message, user=user, **facts)
+
+
 def send_test(user: AbstractBaseUser | None = None) -> list[tuple[str, str]]:
     """Each channel and what went wrong with it, empty if nothing did."""
     outcomes = []

@@ -8,6 +8,7 @@ import smtplib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from django.core.mail import EmailMessage
 from django.utils.translation import gettext as _
@@ -67,9 +68,7 @@ def is_apprise_there() -> bool:
 
 
 def _by_email(recipients: list[str], subject: str, body: str) -> None:
-    from django.conf import settings as project  # whom a server's own messages come from is Django's setting
-
-    message = EmailMessage(subject, body, project.SERVER_EMAIL, recipients)
+    message = EmailMessage(subject, body, get_alarm_settings().sender, recipients)
     try:
         message.send()
     except (OSError, smtplib.SMTPException) as error:
@@ -89,7 +88,8 @@ def _by_apprise(url: str, subject: str, body: str) -> None:
         raise NotDelivered(_("It was not taken: %(reason)s") % {"reason": redacting.redact(reasons) or "–"})
 
 
-def _apprise():  # type: ignore[no-untyped-def]  # a module that may be missing
+def _apprise() -> Any:
+    """The module, which may be missing."""
     try:
         import apprise
     except ImportError as error:

@@ -18,8 +18,9 @@ OPERATORS, AUDITORS = "Backup operators", "Backup auditors"
 OPERATORS_MAY = (
     "view_backuprecord", "add_backuprecord", "change_backuprecord", "verify_backuprecord", "download_backuprecord",
     "restore_backuprecord", "browse_backuprecord", "import_backuprecord", "view_backuplog",
+    "view_alarm", "change_alarmsettings",
 )  # fmt: skip
-AUDITORS_MAY = ("view_backuprecord", "verify_backuprecord", "view_backuplog", "export_backuplog")
+AUDITORS_MAY = ("view_backuprecord", "verify_backuprecord", "view_backuplog", "export_backuplog", "view_alarm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

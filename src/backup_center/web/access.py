@@ -30,14 +30,15 @@ from .forms import data_type_choices
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
-ACTIONS = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import", "export")
+ACTIONS = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import", "export", "alarms")
+ELSEWHERE = {"export": "export_backuplog", "alarms": "change_alarmsettings"}  # not about backups
 
 LOGGED_PATH = 500  # characters of a URL that the log keeps
 
 
 def permission(action: str) -> str:
     """The full codename; a host may have given our app another label."""
-    return f"{BackupRecord._meta.app_label}.{action}_{'backuplog' if action == 'export' else 'backuprecord'}"
+    return f"{BackupRecord._meta.app_label}.{ELSEWHERE.get(action, f'{action}_backuprecord')}"
 
 
 @method_decorator([never_cache, csrf_protect, transaction.non_atomic_requests], name="dispatch")

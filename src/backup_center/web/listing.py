@@ -15,9 +15,9 @@ from django.utils.translation import ngettext
 
 from ..engine.errors import BackupCenterError
 from ..models import BackupRecord
-from ..services import BackupService, cleanup, copies, overview
+from ..services import BackupService, alarms, cleanup, copies, monitoring, overview
 from ..services.running import running
-from ..services.verdict import BAD, verdict
+from ..services.verdict import verdict
 from . import charts, panels
 from .access import StaffView
 from .forms import FilterForm
@@ -37,6 +37,7 @@ class BackupListView(StaffView):
         tape = overview.tape()
         context: dict[str, Any] = {
             "verdict": verdict(),
+            "alarms": list(alarms.open_alarms()),
             "running": running(),
             "tape": charts.draw_tape(tape),
             "statistics": overview.statistics(),
@@ -52,20 +53,10 @@ class BackupListView(StaffView):
 
 
 class BackupStatsView(StaffView):
-    """Numbers for monitoring: counts, bytes, moments in ISO 8601, and whether one could restore."""
+    """Numbers for monitoring: counts, bytes, moments in ISO 8601, whether one could restore, and what is amiss."""
 
     def get(self, request: HttpRequest) -> JsonResponse:
-        found = verdict()
-        facts = overview.statistics()
-        return JsonResponse(
-            {
-                **facts,
-                "restorable": found.state != BAD,
-                "verdict": found.headline,
-                "state": found.state,
-                "restorable_to": found.record and (found.record.backup_start_time or found.record.created_at),
-            }
-        )
+        return JsonResponse(monitoring.statistics())
 
 
 class SelectedView(StaffView):
