@@ -67,3 +67,10 @@ def a_record(number: int, *, hours: float = 1, **facts: Any) -> BackupRecord:
     BackupRecord.objects.filter(pk=record.pk).update(created_at=moment)
     record.refresh_from_db()
     return record
+
+
+def a_good_one(number: int, **facts: Any) -> BackupRecord:
+    """With a good copy, as far as the catalogue knows."""
+    record = a_record(number, **facts)
+    record.copies.create(vault="local", state="GOOD", size=record.file_size)
+    return record

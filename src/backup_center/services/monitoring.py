@@ -92,7 +92,7 @@ def age(record: BackupRecord | None) -> int | None:
     return int((timezone.now() - (record.backup_start_time or record.created_at)).total_seconds())
 
 
-def counted() -> list[dict[str, Any]]:
+def counted() -> list[Any]:
     """Backups by status and type, with the bytes of their archives."""
     groups = BackupRecord.objects.order_by().values("status", "backup_type")
     return list(groups.annotate(count=Count("pk"), size=Sum("file_size", default=0)))
@@ -114,7 +114,7 @@ def open_alarms() -> dict[str, int]:
 
 def schedules() -> Sequence[ScheduleFigures]:
     jobs_of = Job.objects.exclude(schedule=None).order_by().values("schedule")
-    known: dict[int, dict[str, Any]] = {
+    known: dict[int, Any] = {
         row["schedule"]: row
         for row in jobs_of.annotate(last=Max("started_at"), failures=Count("pk", filter=Q(status=Job.Status.FAILED)))
     }
