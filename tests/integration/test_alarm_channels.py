@@ -99,6 +99,29 @@ def test_a_server_that_is_not_there_breaks_no_backup(backups, small_zoo, setting
     assert backups.create_backup().status == "SUCCESS"
 
 
+class Odd:
+    """Somebody's own way to send mail, with errors of its own."""
+
+    def __init__(self, **_options) -> None: ...
+
+    def send_messages(self, _messages) -> None:
+        raise LookupError("no such password=hunter22 there")
+
+
+def test_whatever_a_hosts_mailer_raises_breaks_nothing_and_tells_no_secret(settings):
+    backend = f"{__name__}.Odd"
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = {"default": {"BACKEND": backend}}
+    else:
+        settings.EMAIL_BACKEND = backend
+    settings.BACKUP_ALARM_EMAILS = ["night@example.com"]
+    a_good_one(1, is_damaged=True)
+    alarms.evaluate()
+    [problem] = log("ERROR")
+    assert "LookupError: no such password=" in problem
+    assert "hunter22" not in problem
+
+
 def test_what_nobody_takes_for_a_day_is_given_up(web):
     web.status = 500
     a_good_one(1, is_damaged=True)

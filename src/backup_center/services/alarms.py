@@ -29,10 +29,9 @@ def evaluate() -> None:
     """
     with translation.override(get_alarm_settings().language):
         found = troubles.find(AlarmSettings.current().shrunk_percent)
-        with transaction.atomic(using=home_alias()):
-            _close({(trouble.kind, trouble.subject) for trouble in found})
-            for trouble in found:
-                _open(trouble)
+        _close({(trouble.kind, trouble.subject) for trouble in found})
+        for trouble in found:
+            _open(trouble)
         notifying.tell()
 
 
@@ -83,8 +82,10 @@ def _open(trouble: troubles.Trouble) -> None:
     """Opened, or noted that it has happened again; by whoever looks first."""
     message = redacting.redact(trouble.message)
     known = Alarm.objects.filter(kind=trouble.kind, subject=trouble.subject, closed_at=None)
-    again = {"count": F("count") + 1, "last_seen_at": trouble.happened_at, "message": message}
-    if known.filter(last_seen_at__lt=trouble.happened_at).update(**again) or known.exists():
+    if (alarm := known.first()) is not None:
+        if alarm.last_seen_at < trouble.happened_at:  # nothing is written without need: SQLite may let nobody write
+            again = known.filter(last_seen_at__lt=trouble.happened_at)
+            again.update(count=F("count") + 1, last_seen_at=trouble.happened_at, message=message)
         return
     try:
         with transaction.atomic(using=home_alias()):

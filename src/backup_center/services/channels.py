@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import smtplib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,7 +35,13 @@ class Channel:
 
     def send(self, subject: str, body: str) -> None:
         """Raises ``BackupCenterError``, whose message holds no secret."""
-        self._send(redacting.redact(subject), redacting.redact(body))
+        try:
+            self._send(redacting.redact(subject), redacting.redact(body))
+        except BackupCenterError:
+            raise
+        except Exception as error:  # a host may send its mail with any package, and each has errors of its own
+            reason = redacting.redact(f"{type(error).__name__}: {error}")
+            raise NotDelivered(_("It was not taken: %(reason)s") % {"reason": reason}) from error
 
 
 def channels() -> list[Channel]:
@@ -68,12 +73,7 @@ def is_apprise_there() -> bool:
 
 
 def _by_email(recipients: list[str], subject: str, body: str) -> None:
-    message = EmailMessage(subject, body, get_alarm_settings().sender, recipients)
-    try:
-        message.send()
-    except (OSError, smtplib.SMTPException) as error:
-        text = _("The mail server took no message: %(error)s")
-        raise NotDelivered(text % {"error": redacting.redact(f"{type(error).__name__}: {error}")}) from error
+    EmailMessage(subject, body, get_alarm_settings().sender, recipients).send()
 
 
 def _by_apprise(url: str, subject: str, body: str) -> None:

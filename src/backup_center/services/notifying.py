@@ -95,12 +95,13 @@ def _claim(alarm: Alarm, **values: object) -> bool:
 def _subject(opened: Sequence[Alarm], over: Sequence[Alarm]) -> str:
     if len(opened) == 1:
         [alarm] = opened
-        what = f"{alarm.get_kind_display()}: {alarm.message.partition(chr(10))[0]}"
+        what = str(alarm)
     elif opened:
         what = ngettext("%(count)d alarm", "%(count)d alarms", len(opened)) % {"count": len(opened)}
     else:
         what = _("Over: %(what)s") % {"what": ", ".join(dict.fromkeys(alarm.get_kind_display() for alarm in over))}
     subject = _("[%(site)s] Backups: %(what)s") % {"site": get_alarm_settings().site_name, "what": what}
+    subject = " ".join(subject.split())  # one line, as any header
     return subject if len(subject) <= LONGEST_SUBJECT else subject[: LONGEST_SUBJECT - 1] + "…"
 
 
@@ -124,8 +125,10 @@ def _line(alarm: Alarm) -> str:
 
 def _send(ways: Sequence[Channel]) -> None:
     now = timezone.now()
-    AlarmMessage.objects.filter(created_at__lt=now - GIVEN_UP).exclude(waiting=[]).update(waiting=[])
     for message in AlarmMessage.objects.filter(next_try_at__lte=now).exclude(waiting=[]):
+        if message.created_at < now - GIVEN_UP:
+            AlarmMessage.objects.filter(pk=message.pk).update(waiting=[])
+            continue
         mine = AlarmMessage.objects.filter(pk=message.pk, next_try_at=message.next_try_at)
         if mine.update(next_try_at=now + TRYING, attempts=F("attempts") + 1):
             message.refresh_from_db()
