@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import django
 import pytest
+from django.db import connection
 from django.utils import timezone
 
-from backup_center.models import AlarmMessage, AlarmSettings, BackupLog
+from backup_center.models import Alarm, AlarmMessage, AlarmSettings, BackupLog
 from backup_center.services import alarms
 from tests.integration.pages import a_good_one
 from tests.sinks import mail_server, web_server
@@ -129,6 +132,25 @@ def test_what_nobody_takes_for_a_day_is_given_up(web):
     AlarmMessage.objects.update(created_at=timezone.now() - timedelta(hours=25))
     try_again()
     assert (web.asked, AlarmMessage.objects.get().waiting) == (1, [])
+
+
+def test_many_who_look_at_once_tell_once(web):
+    a_good_one(1, is_damaged=True)
+    a_good_one(2, is_damaged=True)
+    ready = threading.Barrier(4)
+
+    def look(_number: int) -> None:
+        ready.wait()
+        try:
+            alarms.evaluate()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(look, range(4)))
+    alarms.evaluate()
+    assert Alarm.objects.count() == 2
+    assert sum(message["message"].count("is damaged.") for message in web.taken) == 2
 
 
 def test_a_test_says_of_each_channel_whether_it_worked(web, post):

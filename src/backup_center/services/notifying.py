@@ -33,8 +33,7 @@ def tell() -> None:
     """Put what is to be told into one message, and send what waits. Those alarms of kinds that are silenced are not."""
     ways = channels()
     if ways:
-        with transaction.atomic(using=home_alias()):
-            _compose(ways)
+        _compose(ways)
     _send(ways)
 
 
@@ -63,18 +62,21 @@ def _compose(ways: Sequence[Channel]) -> None:
     if AlarmMessage.objects.filter(created_at__gt=now - timedelta(hours=1)).count() >= ours.messages_per_hour:
         return
     chosen = AlarmSettings.current()
-    opened = [alarm for alarm in _to_tell(chosen) if _claim(alarm, notified_at=now)]
-    over = [alarm for alarm in Alarm.objects.filter(recovery_due=True) if _claim(alarm, recovery_due=False)]
-    if AlarmSettings.RECOVERED in chosen.silenced:
-        over = []
-    if not opened and not over:
+    to_tell, to_close = _to_tell(chosen), list(Alarm.objects.filter(recovery_due=True).order_by("pk"))
+    if not to_tell and not to_close:
         return
-    AlarmMessage.objects.filter(created_at__lt=now - KEPT).delete()
-    AlarmMessage.objects.create(
-        subject=redacting.redact(_subject(opened, over)),
-        body=redacting.redact(_body(opened, over)),
-        waiting=[way.key for way in ways],
-    )
+    with transaction.atomic(using=home_alias()):  # it begins with a write: SQLite lets no reader become a writer late
+        opened = [alarm for alarm in to_tell if _claim(alarm, notified_at=now)]
+        over = [alarm for alarm in to_close if _claim(alarm, recovery_due=False)]
+        if AlarmSettings.RECOVERED in chosen.silenced:
+            over = []
+        if opened or over:
+            AlarmMessage.objects.filter(created_at__lt=now - KEPT).delete()
+            AlarmMessage.objects.create(
+                subject=redacting.redact(_subject(opened, over)),
+                body=redacting.redact(_body(opened, over)),
+                waiting=[way.key for way in ways],
+            )
 
 
 def _to_tell(chosen: AlarmSettings) -> list[Alarm]:
