@@ -27,18 +27,18 @@ def test_an_administrator_sees_alarms_and_chooses_what_is_told(open_page, own_si
     fits_a_phone(page)
 
     page.get_by_role("checkbox", name="Copy missing").uncheck()
-    page.get_by_label("a backup has shrunk").fill("70")
-    page.get_by_label("more recipients").fill("night@example.com\nnobody")
+    page.get_by_label("A backup has shrunk").fill("70")
+    page.get_by_label("More recipients").fill("night@example.com\nnobody")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("nobody is no e-mail address.")).to_be_visible()
     axe(page)
     problems.clear()  # the answer was 400
-    page.get_by_label("more recipients").fill("night@example.com\nday@example.com")
+    page.get_by_label("More recipients").fill("night@example.com\nday@example.com")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_have_text("Saved.")
     expect(page.get_by_role("checkbox", name="Copy missing")).not_to_be_checked()
     expect(page.get_by_role("checkbox", name="Overdue")).to_be_checked()
-    expect(page.get_by_label("a backup has shrunk")).to_have_value("70")
+    expect(page.get_by_label("A backup has shrunk")).to_have_value("70")
     expect(page.get_by_role("listitem").filter(has_text="night@example.com, day@example.com")).to_be_visible()
 
     page.get_by_role("button", name="Send a test").click()  # no mail server is there

@@ -142,19 +142,19 @@ class AlarmForm(forms.Form):
     """What is told, and to whom else. A box that is empty is silent."""
 
     kinds = forms.MultipleChoiceField(
-        label=_("tell of"),
+        label=_("Tell of"),
         required=False,
         choices=[*Alarm.Kind.choices, (AlarmSettings.RECOVERED, _("Over again"))],
         widget=forms.CheckboxSelectMultiple,
     )
     shrunk_percent = forms.IntegerField(
-        label=_("a backup has shrunk if it lost at least (%)"), min_value=1, max_value=99, required=True
+        label=_("A backup has shrunk if it lost at least (%)"), min_value=1, max_value=99, required=True
     )
     repeat_hours = forms.IntegerField(
-        label=_("what goes on is told again after (hours)"), min_value=1, max_value=24 * 365, required=False
+        label=_("What goes on is told again after (hours)"), min_value=1, max_value=24 * 365, required=False
     )
     emails = forms.CharField(
-        label=_("more recipients of e-mails, one a line"),
+        label=_("More recipients of e-mails, one a line"),
         required=False,
         max_length=5000,
         widget=forms.Textarea(attrs={"rows": 3}),
