@@ -210,6 +210,29 @@ def test_a_job_that_failed_without_a_record_is_told_until_one_succeeds(action, t
     assert opened() == {}
 
 
+def test_a_backup_that_is_tried_again_is_told_only_when_that_is_given_up(told):
+    job = Job.objects.create(action="BACKUP", status="RUNNING", started_at=timezone.now() - timedelta(hours=2))
+    first = a_record(1, status="FAILED", error_message="The disk is full.")
+    assert look() == []
+    job.status, job.record, job.ended_at, job.error = "FAILED", first, timezone.now(), first.error_message
+    job.save()
+    assert look() == [Kind.FAILED]
+    assert Alarm.objects.get().count == 1
+    assert opened()[Kind.FAILED] == "The backup backup_full_000001 failed: The disk is full."
+    alarms.evaluate()
+    assert (Alarm.objects.get().count, len(told)) == (1, 1)
+
+
+@pytest.mark.parametrize("action", ["RESTORE", "VERIFY", "DRILL", "COPY"])
+def test_what_a_job_found_is_told_once_by_that_and_not_by_the_job(action):
+    now = timezone.now()
+    Job.objects.create(action=action, status="FAILED", error="Rows differ.", started_at=now, ended_at=now)
+    BackupLog.objects.create(operation=action, log_level="ERROR", message="Rows differ.")
+    look()
+    found = {alarm.kind: alarm.count for alarm in alarms.open_alarms()}
+    assert found == {"RESTORE": {Kind.FAILED: 1}, "DRILL": {Kind.DRILL: 1}}.get(action, {})
+
+
 def test_a_drill_that_failed_is_told_by_its_entry_in_the_log():
     log = {"operation": "DRILL", "backup_name": "backup_full_1"}
     BackupLog.objects.create(**log, log_level="ERROR", message="Rows differ.")

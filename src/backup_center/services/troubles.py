@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Max, Q
+from django.db.models import Max, Min, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -52,7 +52,8 @@ def _failed_backups() -> Iterator[Trouble]:
     """The newest failure for each database, unless a later backup holds all that it should have held."""
     since = timezone.now() - REMEMBERED
     newest = BackupRecord.objects.filter(created_at__gt=since, status__in=(Status.SUCCESS, Status.FAILED))
-    newest = newest.exclude(trigger=BackupRecord.Trigger.SAFETY).defer("contents", "needs", "progress")
+    newest = newest.exclude(trigger=BackupRecord.Trigger.SAFETY).exclude(created_at__gte=_trying_since())
+    newest = newest.defer("contents", "needs", "progress")
     later: dict[str, list[set[str]]] = {}
     told: set[str] = set()
     for record in newest[:MOST]:
@@ -69,13 +70,20 @@ def _failed_backups() -> Iterator[Trouble]:
             )
 
 
+def _trying_since() -> datetime:
+    """Since when a job tries to back up. What fails meanwhile it tries again, and tells itself when it gives up."""
+    running = Job.objects.filter(action=Job.Action.BACKUP, status=Job.Status.RUNNING)
+    return running.aggregate(first=Min("started_at"))["first"] or timezone.now() + timedelta(days=1)
+
+
 def _failed_jobs() -> Iterator[Trouble]:
     """Of each action the last that ended, if it failed: also those that never came to a record or an entry."""
     ended = Job.objects.filter(status__in=(Job.Status.SUCCESS, Job.Status.FAILED)).order_by()
     last = ended.values("action").annotate(last=Max("pk")).values("last")
-    for job in Job.objects.filter(pk__in=last, status=Job.Status.FAILED, ended_at__gt=timezone.now() - REMEMBERED):
+    failed = Job.objects.filter(pk__in=last, status=Job.Status.FAILED, ended_at__gt=timezone.now() - REMEMBERED)
+    for job in failed.select_related("record"):
         at = job.ended_at or job.created_at
-        if _is_made_up_for(job, at):
+        if _is_told_otherwise(job) or _is_made_up_for(job, at):
             continue
         name = f" {job.backup_name}" if job.backup_name else ""
         message = f"{job.get_action_display()}{name}: {job.error}"
@@ -83,6 +91,16 @@ def _failed_jobs() -> Iterator[Trouble]:
             yield Trouble(kind=Kind.DRILL, subject=job.action, message=message, happened_at=at)
         else:
             yield _failed(_subject(job.action), message, at)
+
+
+def _is_told_otherwise(job: Job) -> bool:
+    """A failed backup by its record, missing copies by their vault, and what came so far as to be logged, by the log."""
+    if job.action == Job.Action.BACKUP:
+        return job.record is not None and job.record.status == Status.FAILED
+    if job.action in {Job.Action.RESTORE, Job.Action.VERIFY, Job.Action.DRILL}:
+        since = job.started_at or job.created_at
+        return BackupLog.objects.filter(operation=job.action, log_level=Level.ERROR, created_at__gte=since).exists()
+    return job.action == Job.Action.COPY
 
 
 def _is_made_up_for(job: Job, at: datetime) -> bool:
