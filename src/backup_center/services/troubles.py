@@ -94,7 +94,7 @@ def _failed_jobs() -> Iterator[Trouble]:
 
 
 def _is_told_otherwise(job: Job) -> bool:
-    """A failed backup by its record, missing copies by their vault, and what came so far as to be logged, by the log."""
+    """A failed backup by its record, missing copies by their vault, what came so far as to be logged, by the log."""
     if job.action == Job.Action.BACKUP:
         return job.record is not None and job.record.status == Status.FAILED
     if job.action in {Job.Action.RESTORE, Job.Action.VERIFY, Job.Action.DRILL}:
