@@ -27,6 +27,7 @@ def figures(settings):
         answer = browser().get(METRICS, headers=BEARER)
         assert answer.status_code == 200
         assert answer["Content-Type"].startswith("text/plain; version=")
+        assert "no-store" in answer["Cache-Control"]
         return {
             " ".join(
                 [sample.name.removeprefix("backup_center_"), *(sample.labels[name] for name in sorted(sample.labels))]

@@ -31,12 +31,12 @@ class Channel:
 
     key: str
     label: str
-    _send: Callable[[str, str], None] = field(repr=False)
+    deliver: Callable[[str, str], None] = field(repr=False)
 
     def send(self, subject: str, body: str) -> None:
         """Raises ``BackupCenterError``, whose message holds no secret."""
         try:
-            self._send(redacting.redact(subject), redacting.redact(body))
+            self.deliver(redacting.redact(subject), redacting.redact(body))
         except BackupCenterError:
             raise
         except Exception as error:  # a host may send its mail with any package, and each has errors of its own
@@ -49,10 +49,10 @@ def channels() -> list[Channel]:
     ours = get_alarm_settings()
     found = []
     if recipients := list(dict.fromkeys([*ours.emails, *AlarmSettings.current().emails])):
-        found.append(Channel(key=EMAIL, label=", ".join(recipients), _send=partial(_by_email, recipients)))
+        found.append(Channel(key=EMAIL, label=", ".join(recipients), deliver=partial(_by_email, recipients)))
     for url in dict.fromkeys(ours.urls):
         key = hashlib.sha256(url.encode()).hexdigest()[:16]
-        found.append(Channel(key=key, label=redacting.scheme_of(url), _send=partial(_by_apprise, url)))
+        found.append(Channel(key=key, label=redacting.scheme_of(url), deliver=partial(_by_apprise, url)))
     return found
 
 

@@ -7,7 +7,7 @@ import re
 from ..conf import secrets
 
 MASK = "••••••"
-SHORTEST = 6  # characters of a secret that is looked for as it is: shorter ones would hide ordinary words
+SHORTEST = 8  # characters of a secret that is looked for as it is: shorter ones would hide ordinary words
 
 NAMED = r"(\w*(?:passw(?:or)?d|pwd|secret|token|api_?key|access_?key)\w*[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;]+"
 

@@ -40,7 +40,7 @@ class AlarmsView(StaffView):
             past=Alarm.objects.exclude(closed_at=None).order_by("-closed_at")[:PAST],
             channels=channels.channels(),
             form=form,
-            settings=get_alarm_settings(),
+            repeat_hours=get_alarm_settings().repeat_hours,
         )
 
 

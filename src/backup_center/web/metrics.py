@@ -7,10 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.crypto import constant_time_compare
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.generic import View
 
 from .. import registry
@@ -25,6 +28,7 @@ PREFIX = "backup_center_"
 PLAIN = "text/plain; charset=utf-8"
 
 
+@method_decorator([never_cache, transaction.non_atomic_requests], name="dispatch")
 class MetricsView(StaffView):
     """No way to a login page: a program could not take it."""
 
