@@ -1,4 +1,4 @@
-"""Django's admin: backups and the log, to look at. What it does to them (deleting, pinning), the service does."""
+"""Django's admin: backups, the log and alarms, to look at. What it does to backups, the service does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from . import quantities, registry
 from .admin_schedules import ScheduleAdmin
 from .engine.errors import BackupCenterError, Busy
-from .models import BackupCenter, BackupLog, BackupRecord, Schedule
+from .models import Alarm, BackupCenter, BackupLog, BackupRecord, Schedule
 from .services import BackupService, identity, journal, origin
 from .services.connecting import home_alias
 
@@ -304,6 +304,16 @@ class BackupLogAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("details"))
     def facts(self, entry: BackupLog) -> str:
         return format_html("<pre>{}</pre>", json.dumps(entry.details, ensure_ascii=False, indent=2))
+
+
+@admin.register(Alarm)
+class AlarmAdmin(ReadOnlyAdmin):
+    list_display = ("opened_at", "kind", "message", "count", "last_seen_at", "closed_at", "notified_at")
+    list_filter = ("kind", ("closed_at", admin.EmptyFieldListFilter), "opened_at")
+    search_fields = ("message", "subject")
+    fields = ("kind", "subject", "message", "opened_at", "last_seen_at", "count", "closed_at", "notified_at")
+    readonly_fields = fields
+    list_per_page = ROWS
 
 
 admin.site.register(Schedule, ScheduleAdmin)

@@ -19,9 +19,10 @@ class BackupCenterConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401  # registers the system checks once the app registry is there
+        from . import alarm_checks, checks, receivers  # noqa: F401  # checks register once the app registry is there
         from .conf import uses_celery
 
+        receivers.connect()
         if uses_celery():
             from .tasks import celery_backend  # noqa: F401  # tells Celery's workers of its task
         post_migrate.connect(_fill_schedules, sender=self)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from django.conf import settings as project
 from django.core.exceptions import ImproperlyConfigured
@@ -142,6 +143,57 @@ def get_schedule() -> Any:
     return getattr(project, "BACKUP_SCHEDULE", DEFAULT_SCHEDULE)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmSettings:
+    """Whom to tell what is wrong, and how often. The addresses of ``urls`` are secrets, and never shown."""
+
+    emails: tuple[str, ...]
+    urls: tuple[str, ...] = field(repr=False)
+    sender: str
+    language: str
+    repeat_hours: int
+    messages_per_hour: int
+    grace_minutes: int
+    site_name: str
+    site_url: str
+    metrics_token: str = field(repr=False)
+
+
+def get_alarm_settings() -> AlarmSettings:
+    """Raises ``ImproperlyConfigured`` where a value could only be misread; ``checks`` finds the rest."""
+    url = str(getattr(project, "BACKUP_SITE_URL", None) or "").rstrip("/")
+    return AlarmSettings(
+        emails=_given("BACKUP_ALARM_EMAILS", '["operator@example.com"]', _administrators),
+        urls=_given("BACKUP_ALARM_URLS", '["json://…"]', lambda: os.environ.get("BACKUP_ALARM_URLS", "").split()),
+        sender=str(project.SERVER_EMAIL),
+        language=str(getattr(project, "BACKUP_ALARM_LANGUAGE", None) or project.LANGUAGE_CODE),
+        repeat_hours=getattr(project, "BACKUP_ALARM_REPEAT_HOURS", 24),
+        messages_per_hour=getattr(project, "BACKUP_ALARM_MESSAGES_PER_HOUR", 10),
+        grace_minutes=getattr(project, "BACKUP_ALARM_GRACE_MINUTES", 60),
+        site_name=str(getattr(project, "BACKUP_SITE_NAME", None) or _site_name(url)),
+        site_url=url,
+        metrics_token=str(getattr(project, "BACKUP_METRICS_TOKEN", None) or os.environ.get("BACKUP_METRICS_TOKEN", "")),
+    )
+
+
+def _administrators() -> tuple[str, ...]:
+    """The addresses in ADMINS, which are pairs with names before Django 6."""
+    return tuple(one if isinstance(one, str) else one[1] for one in project.ADMINS)
+
+
+def _site_name(url: str) -> str:
+    """What tells one project's messages from another's."""
+    return urlsplit(url).hostname or Path(getattr(project, "BASE_DIR", None) or Path.cwd()).name
+
+
+def secrets() -> Iterator[str]:
+    """Texts that must leave by no message."""
+    yield from map(str, (project.SECRET_KEY, *project.SECRET_KEY_FALLBACKS, *_own_signing_keys()))
+    yield from (str(database.get("PASSWORD") or "") for database in project.DATABASES.values())
+    alarms = get_alarm_settings()
+    yield from (*alarms.urls, alarms.metrics_token)
+
+
 def host_function(setting: str, path: str) -> Callable[[HttpRequest], Any]:
     """What a host supplies, by its dotted path."""
     try:
@@ -174,6 +226,11 @@ def _patterns(name: str, example: str) -> tuple[str, ...]:
             _("%(name)s must be a list such as %(example)s.") % {"name": name, "example": example}
         )
     return tuple(value)
+
+
+def _given(name: str, example: str, default: Callable[[], Iterable[str]]) -> tuple[str, ...]:
+    """A list, also an empty one, or else the default."""
+    return _patterns(name, example) if hasattr(project, name) else tuple(default())
 
 
 def _own_signing_keys() -> tuple[str, ...]:

@@ -16,5 +16,6 @@ pre_verify = Signal()
 post_verify = Signal()  # also: findings, a list of messages
 pre_delete = Signal()
 post_delete = Signal()  # the record has no primary key any more
+post_drill = Signal()  # also: drill, its report
 
 job_ended = Signal()  # (sender, job): it is SUCCESS, FAILED or CANCELLED

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from .web import (
+    alarms,
     browsing,
     creating,
     details,
@@ -13,6 +14,7 @@ from .web import (
     importing,
     listing,
     logs,
+    metrics,
     records,
     restoring,
     scheduling,
@@ -44,6 +46,9 @@ urlpatterns = [
     path("schedules/<int:pk>/switch/", scheduling.ScheduleSwitchView.as_view(), name="schedule_switch"),
     path("schedules/<int:pk>/run/", scheduling.ScheduleRunView.as_view(), name="schedule_run"),
     path("schedules/<int:pk>/delete/", scheduling.ScheduleDeleteView.as_view(), name="schedule_delete"),
+    path("alarms/", alarms.AlarmsView.as_view(), name="alarms"),
+    path("alarms/test/", alarms.AlarmTestView.as_view(), name="alarm_test"),
+    path("metrics/", metrics.MetricsView.as_view(), name="metrics"),
     path("settings/", settings.SettingsView.as_view(), name="settings"),
     path("<int:pk>/", details.BackupDetailView.as_view(), name="detail"),
     path("<int:pk>/download/", details.BackupDownloadView.as_view(), name="download"),

@@ -8,7 +8,7 @@ from django.utils import translation
 
 COMMANDS = [
     "backup_database", "cleanup_backups", "list_backups", "pin_backup", "record_history", "restore_database",
-    "restore_record", "verify_backups", "verify_audit_log", "backup_groups",
+    "restore_record", "verify_backups", "verify_audit_log", "backup_groups", "check_backups",
 ]  # fmt: skip
 
 

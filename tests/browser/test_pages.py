@@ -35,6 +35,7 @@ PAGES = {
     "log": "/backup/log/",
     "log-refused": "/backup/log/?refused=on&since=2026-01-01",
     "log-entry": "/backup/log/{entry}/",
+    "alarms": "/backup/alarms/",
     "settings": "/backup/settings/",
 }
 # What may stay English: names of models, settings, files, formats and units.

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import django
 import pytest
+from django.core import mail
 from django.db import connection, connections
 
 from backup_center import registry
@@ -125,6 +127,16 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(sqlite, "STEP", 3)
     for name in ("covered_models", "data_types"):
         monkeypatch.setattr(registry, name, cache(getattr(registry, name)))
+
+
+@pytest.fixture
+def mailbox(settings):
+    """Alarms go by e-mail, which stays in memory."""
+    settings.BACKUP_ALARM_EMAILS = ["night@example.com"]
+    settings.BACKUP_SITE_NAME, settings.BACKUP_SITE_URL = "mall", "https://mall.example.com"
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
+    return mail.outbox
 
 
 @pytest.fixture

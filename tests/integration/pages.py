@@ -14,7 +14,19 @@ from django.utils import timezone
 from backup_center.models import BackupRecord
 from backup_center.services import identity
 
-ALL = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import", "export")
+ALL = (
+    "view",
+    "add",
+    "change",
+    "delete",
+    "verify",
+    "download",
+    "restore",
+    "browse",
+    "import",
+    "export",
+    "change_alarmsettings",
+)
 
 
 def person(*actions: str, name: str = "", staff: bool = True) -> Any:
@@ -25,7 +37,8 @@ def person(*actions: str, name: str = "", staff: bool = True) -> Any:
 
 
 def codename(action: str) -> str:
-    return f"{action}_{'backuplog' if action == 'export' else 'backuprecord'}"
+    """``change_schedule`` names its model itself."""
+    return action if "_" in action else f"{action}_{'backuplog' if action == 'export' else 'backuprecord'}"
 
 
 def log_in(client: Client, user: Any, *, confirmed: bool = True) -> None:
@@ -65,4 +78,11 @@ def a_record(number: int, *, hours: float = 1, **facts: Any) -> BackupRecord:
     record = BackupRecord.objects.create(**{**known, **facts})
     BackupRecord.objects.filter(pk=record.pk).update(created_at=moment)
     record.refresh_from_db()
+    return record
+
+
+def a_good_one(number: int, **facts: Any) -> BackupRecord:
+    """With a good copy, as far as the catalogue knows."""
+    record = a_record(number, **facts)
+    record.copies.create(vault="local", state="GOOD", size=record.file_size)
     return record

@@ -36,6 +36,9 @@ PAGES = [
     ("log_entry", True, "get", "view"),
     ("log_verify", False, "post", "verify"),
     ("log_export", False, "get", "export"),
+    ("alarms", False, "get", "view"),
+    ("alarms", False, "post", "change_alarmsettings"),
+    ("alarm_test", False, "post", "change_alarmsettings"),
     ("settings", False, "get", "view"),
 ]
 IDS = [f"{method}-{name}" for name, _record, method, _action in PAGES]
@@ -90,9 +93,9 @@ def test_changes_need_the_forms_token(address, name, with_record):
     assert BackupLog.objects.count() == 1
 
 
-@pytest.mark.parametrize("name", [*POST_ONLY, "log_verify"])
+@pytest.mark.parametrize("name", [*POST_ONLY, "log_verify", "alarm_test"])
 def test_nothing_changes_by_looking(address, name):
-    assert browser(person(*ALL)).get(address(name, name != "log_verify")).status_code == 405
+    assert browser(person(*ALL)).get(address(name, name in POST_ONLY)).status_code == 405
     assert BackupRecord.objects.count() == 1
 
 

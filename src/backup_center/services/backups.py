@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from .. import registry, signals
 from ..engine import backup
+from ..engine.dialects.base import Connection
 from ..engine.encryption import KEY_SUFFIX
 from ..engine.errors import BackupCenterError, Cancelled, NotDeleted, NotFound, Refused
 from ..engine.sidecar import SIDECAR_SUFFIX, Sidecar
@@ -63,31 +64,24 @@ class BackupService:
             chosen = _chosen_types(data_types)
             _refuse_what_is_missing(backup_type)
         trigger = trigger or (Trigger.COMMAND if user is None else Trigger.MANUAL)
-        with engine_connection(database) as connection, hold("backup") as lease:
-            interrupted.settle(lease)
-            record = catalogue.begin(
-                lease,
-                backup_type=backup_type,
-                data_types=chosen,
-                database=database,
-                trigger=trigger,
-                user=user,
-                description=description,
-            )
-            lease.show_on(record)
-            try:
-                tell(record)
-                signals.pre_backup.send(BackupService, record=record, user=user)
-                parent = None
-                if backup_type == BackupRecord.Type.INCREMENTAL:
-                    parent = ordering.adopt(record, lineage.find(record), user)
-                request = ordering.request_for(record, connection, parent=parent)
-                sidecar = backup.take(request, connection, catalogue.get_vault(), _reporting(lease, progress))
-                _settle_finished(record, sidecar, lease, user)
-            except BaseException as error:
-                settle_failed(record, error, user)
+        record: BackupRecord | None = None
+        try:
+            with engine_connection(database) as connection, hold("backup") as lease:
+                interrupted.settle(lease)
+                record = catalogue.begin(
+                    lease,
+                    backup_type=backup_type,
+                    data_types=chosen,
+                    database=database,
+                    trigger=trigger,
+                    user=user,
+                    description=description,
+                )
+                _fill(record, connection, lease, user, tell, progress)
+        except BaseException as error:
+            if record is not None:  # outside of the lease, since receivers may take their time
                 signals.post_backup.send_robust(BackupService, record=record, user=user, error=error)
-                raise
+            raise
         signals.post_backup.send_robust(BackupService, record=record, user=user, error=None)
         copies.make_new(record, user)
         return record
@@ -230,6 +224,30 @@ class BackupService:
         deleting.remove(record, user, reason)
         signals.post_delete.send_robust(BackupService, record=record, user=user)
         return True
+
+
+def _fill(  # noqa: PLR0913  # what a backup is made of
+    record: BackupRecord,
+    connection: Connection,
+    lease: Lease,
+    user: AbstractBaseUser | None,
+    tell: Callable[[BackupRecord], None],
+    progress: Progress | None,
+) -> None:
+    """From a record that is RUNNING to one that is SUCCESS, or to one that failed and left no file."""
+    lease.show_on(record)
+    try:
+        tell(record)
+        signals.pre_backup.send(BackupService, record=record, user=user)
+        parent = None
+        if record.backup_type == BackupRecord.Type.INCREMENTAL:
+            parent = ordering.adopt(record, lineage.find(record), user)
+        request = ordering.request_for(record, connection, parent=parent)
+        sidecar = backup.take(request, connection, catalogue.get_vault(), _reporting(lease, progress))
+        _settle_finished(record, sidecar, lease, user)
+    except BaseException as error:
+        settle_failed(record, error, user)
+        raise
 
 
 def settle_failed(record: BackupRecord, error: BaseException, user: AbstractBaseUser | None) -> None:

@@ -18,9 +18,11 @@ OPERATORS, AUDITORS = "Backup operators", "Backup auditors"
 OPERATORS_MAY = (
     "view_backuprecord", "add_backuprecord", "change_backuprecord", "verify_backuprecord", "download_backuprecord",
     "restore_backuprecord", "browse_backuprecord", "import_backuprecord", "view_backuplog",
-    "view_schedule", "change_schedule",
+    "view_schedule", "change_schedule", "view_alarm", "change_alarmsettings",
 )  # fmt: skip
-AUDITORS_MAY = ("view_backuprecord", "verify_backuprecord", "view_backuplog", "export_backuplog", "view_schedule")
+AUDITORS_MAY = (
+    "view_backuprecord", "verify_backuprecord", "view_backuplog", "export_backuplog", "view_schedule", "view_alarm",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,19 +138,24 @@ class RestoreService:
         choice = Choice(data_types=data_types, models=models, mode=mode, set_null=set_null, record=record)
         refuse_inside_transaction(home_alias(), backup_record.database)
         # Being Busy is not logged: whoever has the lease may keep the whole database locked.
-        with hold(interrupted.RESTORE) as lease:
-            try:
-                interrupted.settle(lease)
-                signals.pre_restore.send(RestoreService, record=backup_record, user=user)
-                sidecar = _trusted(backup_record, user, accept_unsigned=accept_unsigned)
-                work = _Restore(backup_record, sidecar, choice, user, lease, progress)
-                statistics = work.run(safety_backup)
-            except BaseException as error:
-                _log_failure(backup_record, error, user)
-                signals.post_restore.send_robust(
-                    RestoreService, record=backup_record, user=user, statistics=None, error=error
-                )
-                raise
+        begun = False
+        try:
+            with hold(interrupted.RESTORE) as lease:
+                begun = True
+                try:
+                    interrupted.settle(lease)
+                    signals.pre_restore.send(RestoreService, record=backup_record, user=user)
+                    sidecar = _trusted(backup_record, user, accept_unsigned=accept_unsigned)
+                    work = _Restore(backup_record, sidecar, choice, user, lease, progress)
+                    statistics = work.run(safety_backup)
+                except BaseException as error:
+                    _log_failure(backup_record, error, user)
+                    raise
+        except BaseException as error:
+            if begun:  # outside of the lease, since receivers may take their time
+                facts = {"record": backup_record, "user": user, "statistics": None, "error": error}
+                signals.post_restore.send_robust(RestoreService, **facts)
+            raise
         signals.post_restore.send_robust(
             RestoreService, record=backup_record, user=user, statistics=statistics, error=None
         )

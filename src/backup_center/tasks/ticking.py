@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ..models import Job
-from ..services import jobs, schedules, timetable, working
+from ..services import alarms, jobs, schedules, timetable, working
 from ..services.journal import logger
 from . import queue
 
@@ -30,7 +30,7 @@ def tick() -> Tick:
     """Where the tasks' backend is immediate the work is done here, one job after the other."""
     timetable.fill()
     settled = jobs.settle_dead()
-    # Here, before any work begins: whatever else is looked at each minute.
+    alarms.look()
     lost = _lost()
     made = schedules.due()
     for job in lost + made:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
 ACTIONS = ("view", "add", "change", "delete", "verify", "download", "restore", "browse", "import", "export",
-           "view_schedule", "add_schedule", "change_schedule", "delete_schedule")  # fmt: skip
+           "view_schedule", "add_schedule", "change_schedule", "delete_schedule", "change_alarmsettings")  # fmt: skip
 
 LOGGED_PATH = 500  # characters of a URL that the log keeps
 

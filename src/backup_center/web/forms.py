@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ImproperlyConfigured
+from django.core.validators import validate_email
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from .. import registry
-from ..models import BackupLog, BackupRecord
+from ..models import Alarm, AlarmSettings, BackupLog, BackupRecord
 
 ANY: tuple[str, Any] = ("", _("any"))
 
@@ -135,6 +136,61 @@ class CreateForm(forms.Form):
         field = self.fields["data_types"]
         assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101  # for the type checker
         field.choices = data_type_choices()
+
+
+class AlarmForm(forms.Form):
+    """What is told, and to whom else. A box that is empty is silent."""
+
+    kinds = forms.MultipleChoiceField(
+        label=_("Tell of"),
+        required=False,
+        choices=[*Alarm.Kind.choices, (AlarmSettings.RECOVERED, _("Over again"))],
+        widget=forms.CheckboxSelectMultiple,
+    )
+    shrunk_percent = forms.IntegerField(
+        label=_("A backup has shrunk if it lost at least (%)"), min_value=1, max_value=99, required=True
+    )
+    repeat_hours = forms.IntegerField(
+        label=_("What goes on is told again after (hours)"), min_value=1, max_value=24 * 365, required=False
+    )
+    emails = forms.CharField(
+        label=_("More recipients of e-mails, one a line"),
+        required=False,
+        max_length=5000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+    @classmethod
+    def of(cls, chosen: AlarmSettings) -> AlarmForm:
+        """As it is set now."""
+        kinds = [*Alarm.Kind.values, AlarmSettings.RECOVERED]
+        return cls(
+            initial={
+                "kinds": [kind for kind in kinds if kind not in chosen.silenced],
+                "shrunk_percent": chosen.shrunk_percent,
+                "repeat_hours": chosen.repeat_hours,
+                "emails": "\n".join(chosen.emails),
+            }
+        )
+
+    def clean_emails(self) -> list[str]:
+        found = list(dict.fromkeys(self.cleaned_data["emails"].split()))
+        for address in found:
+            try:
+                validate_email(address)
+            except forms.ValidationError as error:
+                raise forms.ValidationError(_("%(address)s is no e-mail address.") % {"address": address}) from error
+        return found
+
+    def settings(self) -> AlarmSettings:
+        chosen = self.cleaned_data
+        kinds = [*Alarm.Kind.values, AlarmSettings.RECOVERED]
+        return AlarmSettings(
+            silenced=[kind for kind in kinds if kind not in chosen["kinds"]],
+            shrunk_percent=chosen["shrunk_percent"],
+            repeat_hours=chosen["repeat_hours"],
+            emails=chosen["emails"],
+        )
 
 
 def data_type_choices() -> list[tuple[str, str]]:

@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..models import BackupRecord, Job
-from ..services import cleanup, copies, jobs, overview
+from ..services import alarms, cleanup, copies, jobs, monitoring, overview
 from ..services.running import running
-from ..services.verdict import BAD, verdict
+from ..services.verdict import verdict
 from . import charts, panels
 from .access import StaffView
 from .following import WorkView, outcome
@@ -37,6 +37,7 @@ class BackupListView(StaffView):
         tape = overview.tape()
         context: dict[str, Any] = {
             "verdict": verdict(),
+            "alarms": list(alarms.open_alarms()),
             "running": running(),
             "unfinished": jobs.unfinished(),
             "tape": charts.draw_tape(tape),
@@ -53,20 +54,10 @@ class BackupListView(StaffView):
 
 
 class BackupStatsView(StaffView):
-    """Numbers for monitoring: counts, bytes, moments in ISO 8601, and whether one could restore."""
+    """Numbers for monitoring: counts, bytes, moments in ISO 8601, whether one could restore, and what is amiss."""
 
     def get(self, request: HttpRequest) -> JsonResponse:
-        found = verdict()
-        facts = overview.statistics()
-        return JsonResponse(
-            {
-                **facts,
-                "restorable": found.state != BAD,
-                "verdict": found.headline,
-                "state": found.state,
-                "restorable_to": found.record and (found.record.backup_start_time or found.record.created_at),
-            }
-        )
+        return JsonResponse(monitoring.statistics())
 
 
 class SelectedView(WorkView):

@@ -15,12 +15,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from .. import quantities, registry
-from ..conf import base_template, get_access_settings, get_schedule, get_settings
-from ..services import copies, keys, overview
+from ..conf import base_template, get_access_settings, get_alarm_settings, get_schedule, get_settings
+from ..services import copies, keys, overview, redacting
+from ..services.redacting import MASK
 from .access import StaffView
 
 SECRET = re.compile(r"pass|secret|token|key|credential|dsn|identity$", re.IGNORECASE)
-MASK = "••••••"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,7 @@ def _settings() -> Iterator[Setting]:
         ),
         "BACKUP_REAUTHENTICATION": (access.reauthentication or "–", _("What asks instead of the password.")),
         "BACKUP_CLIENT_ADDRESS": (access.client_address or "–", _("What tells the address behind a proxy.")),
+        **_alarms(),
         "BACKUP_BASE_TEMPLATE": (base_template(), _("The template around these pages.")),
         "BACKUP_SIGNING_KEYS": (
             MASK if ours.own_signing_keys else "–",
@@ -109,6 +110,27 @@ def _settings() -> Iterator[Setting]:
             yield Setting(name=name, value=_masked(name, getattr(project, name)), given=True, meaning="")
 
 
+def _alarms() -> dict[str, tuple[str, str]]:
+    ours = get_alarm_settings()
+    return {
+        "BACKUP_ALARM_EMAILS": (", ".join(ours.emails) or "–", _("Who is told of alarms by e-mail.")),
+        "BACKUP_ALARM_URLS": (
+            ", ".join(map(redacting.scheme_of, ours.urls)) or "–",
+            _("Where Apprise tells alarms: chats, webhooks, telephones."),
+        ),
+        "BACKUP_ALARM_LANGUAGE": (ours.language, _("The language of alarms.")),
+        "BACKUP_ALARM_REPEAT_HOURS": (str(ours.repeat_hours), _("After how many hours what goes on is told again.")),
+        "BACKUP_ALARM_MESSAGES_PER_HOUR": (str(ours.messages_per_hour), _("How many messages are sent at most.")),
+        "BACKUP_ALARM_GRACE_MINUTES": (
+            str(ours.grace_minutes),
+            _("How late a backup or a copy may be before it is missed."),
+        ),
+        "BACKUP_SITE_NAME": (ours.site_name, _("What messages call this project.")),
+        "BACKUP_SITE_URL": (ours.site_url or "–", _("Where messages say that these pages are.")),
+        "BACKUP_METRICS_TOKEN": (MASK if ours.metrics_token else "–", _("What Prometheus shows to read the figures.")),
+    }
+
+
 def _is_given(name: str) -> bool:
     return hasattr(project, name)
 
@@ -122,5 +144,4 @@ def _masked(name: str, value: Any) -> str:
         return "{" + inner + "}"
     if isinstance(value, list | tuple | set | frozenset):
         return ", ".join(_masked("", part) for part in value) or "–"
-    text = re.sub(r"AGE-SECRET-KEY-\w*", MASK, str(value), flags=re.IGNORECASE)
-    return re.sub(r"(?<=://)[^/@\s]+@", MASK + "@", text)  # user and password in an address
+    return redacting.redact(str(value))
