@@ -211,9 +211,17 @@ def test_a_job_that_failed_without_a_record_is_told_until_one_succeeds(action, t
 
 
 def test_a_backup_that_is_tried_again_is_told_only_when_that_is_given_up(told):
-    job = Job.objects.create(action="BACKUP", status="RUNNING", started_at=timezone.now() - timedelta(hours=2))
+    now = timezone.now()
+    job = Job.objects.create(
+        action="BACKUP", status="RUNNING", started_at=now - timedelta(hours=2), heartbeat_at=now - timedelta(hours=1)
+    )
     first = a_record(1, status="FAILED", error_message="The disk is full.")
+    assert look() == [Kind.FAILED], "the worker seems to be dead"
+    job.heartbeat_at = now
+    job.save()
     assert look() == []
+    Alarm.objects.all().delete()
+    told.clear()
     job.status, job.record, job.ended_at, job.error = "FAILED", first, timezone.now(), first.error_message
     job.save()
     assert look() == [Kind.FAILED]

@@ -22,6 +22,7 @@ from . import overdue, shrinking, vaults
 Kind, Status, Level, Operation = Alarm.Kind, BackupRecord.Status, BackupLog.Level, BackupLog.Operation
 
 REMEMBERED = timedelta(days=14)  # for so long a failure that nobody repeats is a trouble
+ALIVE = timedelta(minutes=5)  # a job without a heartbeat for so long tries nothing any more
 MOST = 100  # backups looked at
 
 
@@ -72,7 +73,8 @@ def _failed_backups() -> Iterator[Trouble]:
 
 def _trying_since() -> datetime:
     """Since when a job tries to back up. What fails meanwhile it tries again, and tells itself when it gives up."""
-    running = Job.objects.filter(action=Job.Action.BACKUP, status=Job.Status.RUNNING)
+    alive = timezone.now() - ALIVE
+    running = Job.objects.filter(action=Job.Action.BACKUP, status=Job.Status.RUNNING, heartbeat_at__gt=alive)
     return running.aggregate(first=Min("started_at"))["first"] or timezone.now() + timedelta(days=1)
 
 
