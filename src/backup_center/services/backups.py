@@ -226,7 +226,7 @@ class BackupService:
         return True
 
 
-def _fill(  # noqa: PLR0913  # what a backup is made of
+def _fill(  # what a backup is made of
     record: BackupRecord,
     connection: Connection,
     lease: Lease,
