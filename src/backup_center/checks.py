@@ -17,7 +17,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.translation import gettext as _
 
 from . import registry
-from .conf import Settings, get_access_settings, get_settings, host_function
+from .conf import Settings, get_access_settings, get_drill_settings, get_settings, host_function
 from .engine.errors import BackupCenterError
 
 SHORTEST_SECRET = 32  # characters
@@ -41,6 +41,7 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
         *_order_of_apps(),
         *_encryption(settings),
         *_signatures(settings),
+        *_drills(),
     ]
 
 
@@ -241,6 +242,28 @@ def _access() -> Iterator[checks.CheckMessage]:
         except ImproperlyConfigured as error:
             hint = _('Write the dotted path of a function that takes the request: "site.people.check".')
             yield checks.Error(str(error), hint=hint, id="backup_center.E021")
+
+
+def _drills() -> Iterator[checks.CheckMessage]:
+    try:
+        settings = get_drill_settings()
+    except ImproperlyConfigured as error:
+        hint = _("Until then every drill is refused.")
+        yield checks.Error(str(error), hint=hint, id="backup_center.E040")
+        return
+    for path in settings.probes:
+        try:
+            host_function("BACKUP_DRILL_PROBES", path)
+        except ImproperlyConfigured as error:
+            hint = _('Write the dotted path of a function without arguments: "finance.probes.rents_add_up".')
+            yield checks.Error(str(error), hint=hint, id="backup_center.E041")
+    if settings.database is None:
+        return
+    from .services import scratch_prepared  # only here: most commands need no engine
+
+    if wrong := scratch_prepared.problem(settings.database):
+        hint = _("Name an empty database that nothing else uses, best on another server.")
+        yield checks.Error(wrong, hint=hint, id="backup_center.E042")
 
 
 def _databases() -> Iterator[checks.CheckMessage]:

@@ -1,10 +1,11 @@
 """What is remembered: backups, the log of what was done to them, work that waits or runs, and who may write now."""
 
+from .drills import Drill
 from .installation import Installation
 from .log import BackupLog, LogHead
 from .records import BackupCenter, BackupCopy, BackupRecord
 from .work import Job, Schedule
 
 __all__ = [
-    "BackupCenter", "BackupCopy", "BackupLog", "BackupRecord", "Installation", "Job", "LogHead", "Schedule",
+    "BackupCenter", "BackupCopy", "BackupLog", "BackupRecord", "Drill", "Installation", "Job", "LogHead", "Schedule",
 ]  # fmt: skip

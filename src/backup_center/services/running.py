@@ -54,6 +54,11 @@ def phase_name(phase: str) -> str:
         "load": _("restoring"),
         "check": _("checking"),
         "compare": _("comparing"),
+        "migrate": _("migrating"),
+        "restore": _("restoring"),
+        "references": _("checking references"),
+        "checks": _("checking"),
+        "probes": _("asking the probes"),
     }
     return names.get(phase, phase)
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from ..engine.errors import BackupCenterError, NotFound, Refused
 from ..models import BackupLog, BackupRecord
-from ..services import BackupService, cleanup, copies, lineage, overview
+from ..services import BackupService, cleanup, copies, drills, lineage, overview
 from ..services.running import running
 from .access import StaffView
 
@@ -34,6 +34,7 @@ class BackupDetailView(StaffView):
             contents=overview.contents(record),
             copies=copies.of(record),
             checked=checks.filter(refused=False).exclude(log_level=BackupLog.Level.INFO).first(),
+            drill=drills.last_of(record),
             log=log[:LOG_SHOWN],
             more_log=len(log) > LOG_SHOWN,
             lenders=lineage.lenders(record),
