@@ -23,4 +23,4 @@ def rents_add_up() -> str:
         billing_start__month=last.billing_start.month,
     )
     total = month.aggregate(total=Sum("amount"))["total"]
-    return f"rents of {last.billing_start:%Y-%m}: {total} in {month.count()} bills"
+    return f"rents of {last.billing_start:%Y-%m}: {total:.2f} in {month.count()} bills"

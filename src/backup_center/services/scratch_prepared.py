@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from django.db import Error as AnyDatabaseError
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import Error as AnyDatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import gettext as _
 
@@ -69,7 +69,7 @@ def _place(database: BaseDatabaseWrapper) -> tuple[str, ...]:
     if database.vendor == "sqlite":
         return ("sqlite", str(Path(settings["NAME"]).resolve()))
     host = str(settings.get("HOST") or "localhost").replace("127.0.0.1", "localhost")
-    return (database.vendor, str(settings["NAME"]), host, str(settings.get("PORT") or ""))
+    return (database.vendor, str(settings["NAME"]), host, str(settings.get("PORT") or 5432))
 
 
 def _take(scratch: BaseDatabaseWrapper, until: float) -> None:

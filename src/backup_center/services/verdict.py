@@ -74,8 +74,10 @@ def _restorable(record: BackupRecord, lacking: set[str], missing: Sequence[str])
     if record.is_encrypted and (locked := keys.why_locked()):
         evidence.append(_("It is encrypted. %(reason)s") % {"reason": locked})
     if proven := drills.last_proven():
-        facts = {"age": quantities.ago(proven.started_at), "span": quantities.duration(proven.restore_seconds or 0)}
-        evidence.append(_("Last proven restorable %(age)s, in %(span)s.") % facts)
+        evidence.append(
+            _("Last proven restorable %(age)s, in %(span)s.")
+            % {"age": quantities.ago(proven.started_at), "span": quantities.duration(proven.restore_seconds or 0)}
+        )
     worries = list(missing)
     if (drill := drills.last_ended()) and not drill.ok:
         worries.append(_("The last drill failed: %(error)s") % {"error": drill.error})
