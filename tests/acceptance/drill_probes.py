@@ -1,4 +1,4 @@
-"""What the drills of test_drills ask: a probe runs inside the child process, so it can tell what that has, or end it."""
+"""What the drills of test_drills ask: a probe runs in the child process, so it can tell what that has, or end it."""
 
 import json
 import os
@@ -11,12 +11,12 @@ from pathlib import Path
 
 def tell_all() -> str:
     """Everything that this process holds of databases, for the test to look through."""
-    from config import settings as imported  # where the mall's settings came from
     from django.conf import settings
     from django.core.cache import cache
     from django.db import connection, connections
 
     from backup_center import seclusion
+    from config import settings as imported  # where the mall's settings came from
 
     found = {
         "environment": dict(os.environ),

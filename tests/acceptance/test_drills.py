@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import pytest
 from pyrage import x25519
 
-from tests.acceptance.test_foreign_project import ACTOR, clinic, make_clinic  # noqa: F401  # fixtures
 from tests.acceptance.test_mall import contents
 from tests.projects import ROOT, SERVER, Project, on_server, once, searched
 
@@ -35,7 +34,6 @@ def spoil(**facts):
     FinanceRecord.objects.filter(pk=7).update(amount=1)
     FinanceRecord.objects.filter(pk=8).delete()
 """
-STRAY = "INSERT INTO finance_financerecord SELECT * FROM finance_financerecord WHERE false"
 
 
 @pytest.fixture
@@ -312,18 +310,6 @@ class a_lookalike:  # noqa: N801
     def __exit__(self, *_: object) -> None:
         if SERVER is not None:
             ask(f"DROP DATABASE {self.NAME}")
-
-
-def test_any_project_drills_each_of_its_databases(clinic):  # noqa: F811
-    letters = clinic.json("backup_database", "--database=archive")["name"]
-    patients = clinic.json("backup_database")["name"]
-
-    for name, label in ((letters, "members.letter"), (patients, "members.patient")):
-        found = clinic.json("drill_backups", name)
-        tables = {table["label"]: table["found"] for table in found["tables"]}
-        assert tables[label] == 1
-        assert found["ok"]
-    assert clinic.python(ACTOR + "print(json.dumps([Letter.objects.count(), Patient.objects.count()]))") == [1, 1]
 
 
 def test_an_encrypted_backup_drills_with_its_key_and_only_with_it(mall, configured, tmp_path):

@@ -131,15 +131,16 @@ def _notes(missing: list[str], *, own_role: bool) -> Iterator[str]:
 
 def _drop(live: BaseDatabaseWrapper, name: str) -> None:
     _do(live, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    _do(live, f"DROP ROLE IF EXISTS {name}")
+    if _ask(live, f"SELECT 1 FROM pg_roles WHERE rolname = '{name}'"):  # noqa: S608  # who may make none may not ask
+        _do(live, f"DROP ROLE {name}")
 
 
 def _drop_left_over(live: BaseDatabaseWrapper) -> None:
-    """What drills have left that were killed. Name and mark must be ours, and its time must be over."""
+    """What drills of this user have left that were killed. Name and mark must be ours, and its time must be over."""
     found = _ask(
         live,
-        "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"
-        " UNION SELECT rolname, shobj_description(oid, 'pg_authid') FROM pg_roles",
+        "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database WHERE pg_has_role(datdba, 'MEMBER')"
+        " UNION SELECT rolname, shobj_description(oid, 'pg_authid') FROM pg_roles WHERE pg_has_role(oid, 'MEMBER')",
     )
     for name in {name for name, comment in found if OURS.fullmatch(name) and _is_over(comment)}:
         _drop(live, name)
