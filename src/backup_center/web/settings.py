@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from .. import quantities, registry
-from ..conf import base_template, get_access_settings, get_settings
+from ..conf import base_template, get_access_settings, get_drill_settings, get_settings
 from ..services import copies, keys, overview
 from .access import StaffView
 
@@ -47,7 +47,7 @@ class SettingsView(StaffView):
 
 
 def _settings() -> Iterator[Setting]:
-    ours, access = get_settings(), get_access_settings()
+    ours, access, drills = get_settings(), get_access_settings(), get_drill_settings()
     yes, no = _("yes"), _("no")
     known: dict[str, tuple[str, str]] = {
         "BACKUP_DIR": (str(ours.directory), _("Where backups are kept.")),
@@ -91,6 +91,12 @@ def _settings() -> Iterator[Setting]:
         ),
         "BACKUP_REAUTHENTICATION": (access.reauthentication or "–", _("What asks instead of the password.")),
         "BACKUP_CLIENT_ADDRESS": (access.client_address or "–", _("What tells the address behind a proxy.")),
+        "BACKUP_DRILL_DATABASE": (
+            _masked("", drills.database) if drills.database else "–",
+            _("Where drills restore to. Without it, each makes a database and drops it."),
+        ),
+        "BACKUP_DRILL_PROBES": (", ".join(drills.probes) or "–", _("What each drill asks of the restored data.")),
+        "BACKUP_DRILL_TIMEOUT_SECONDS": (f"{drills.timeout_seconds:g}", _("After how many seconds a drill is ended.")),
         "BACKUP_BASE_TEMPLATE": (base_template(), _("The template around these pages.")),
         "BACKUP_SIGNING_KEYS": (
             MASK if ours.own_signing_keys else "–",
