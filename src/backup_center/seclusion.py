@@ -67,6 +67,11 @@ def seclude(project: LazySettings, scratch: Mapping[str, Any]) -> None:
     cleaned = environment(os.environ, live, scratch)  # the settings may have read a file into it
     os.environ.clear()
     os.environ.update(cleaned)
+    long = {secret for secret in passwords(live) if len(secret) >= SHORTEST}
+    for name in filter(project.is_overridden, filter(str.isupper, dir(project))):
+        value = getattr(project, name)
+        if isinstance(value, str):  # what the settings made their databases of
+            setattr(project, name, _rewritten(value, long, scratch))
     for name, value in _quiet(project).items():
         setattr(project, name, value)
 
@@ -102,7 +107,7 @@ def _has_own_tasks() -> bool:
 def _rewritten(value: str, secrets: set[str], scratch: Mapping[str, Any]) -> str:
     if value in secrets:
         return str(scratch.get("PASSWORD") or "")
-    if _scheme(value) in DATABASE_SCHEMES:
+    if _schemes(value) & DATABASE_SCHEMES:
         return _url(scratch)
     for secret in (secret for secret in secrets if len(secret) >= SHORTEST):
         for text in (secret, quote(secret, safe="")):
@@ -110,12 +115,13 @@ def _rewritten(value: str, secrets: set[str], scratch: Mapping[str, Any]) -> str
     return value
 
 
-def _scheme(value: str) -> str:
+def _schemes(value: str) -> set[str]:
+    """Also those of SQLAlchemy's and Celery's URLs: ``db+postgresql://``."""
     try:
         scheme = urlsplit(value.strip()).scheme if "://" in value else ""
     except ValueError:  # a password that is not escaped: the scheme is in front all the same
         scheme = value.strip().partition("://")[0].lower()
-    return scheme.partition("+")[0]
+    return set(scheme.split("+"))
 
 
 def _url(scratch: Mapping[str, Any]) -> str:

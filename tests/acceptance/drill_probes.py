@@ -23,6 +23,7 @@ def tell_all() -> str:
         "arguments": sys.argv,
         "settings": {alias: connections[alias].settings_dict for alias in connections},
         "imported": imported.DATABASES,
+        "constant": getattr(settings, "OUR_PASSWORD", None),
         "mail": settings.EMAIL_BACKEND,
         "cache": type(cache._connections["default"] if hasattr(cache, "_connections") else cache).__name__,
         "session": str(connection.get_connection_params()),

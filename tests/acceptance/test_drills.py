@@ -149,7 +149,9 @@ def test_rows_that_differ_and_probes_that_raise_are_named(mall, configured, tmp_
 
 
 def test_the_process_holds_nothing_of_the_live_database(mall, configured, tmp_path):
-    environment = configured(BACKUP_DRILL_PROBES=[f"{PROBES}.tell_all"])
+    environment = configured(
+        "OUR_PASSWORD = DATABASES['default'].get('PASSWORD')", BACKUP_DRILL_PROBES=[f"{PROBES}.tell_all"]
+    )
     mall.run("backup_database")
     live = {"DB_PASSWORD": SECRET, "SHOP_CONFIG": json.dumps({"password": SECRET}), "PGPASSWORD": SECRET}
     if SERVER is not None:
