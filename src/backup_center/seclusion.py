@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -67,13 +68,18 @@ def seclude(project: LazySettings, scratch: Mapping[str, Any]) -> None:
     cleaned = environment(os.environ, live, scratch)  # the settings may have read a file into it
     os.environ.clear()
     os.environ.update(cleaned)
-    long = {secret for secret in passwords(live) if len(secret) >= SHORTEST}
-    for name in filter(project.is_overridden, filter(str.isupper, dir(project))):
-        value = getattr(project, name)
-        if isinstance(value, str):  # what the settings made their databases of
-            setattr(project, name, _rewritten(value, long, scratch))
+    _rewrite_texts(project, {secret for secret in passwords(live) if len(secret) >= SHORTEST}, scratch)
     for name, value in _quiet(project).items():
         setattr(project, name, value)
+
+
+def _rewrite_texts(project: LazySettings, secrets: set[str], scratch: Mapping[str, Any]) -> None:
+    """What the settings made their databases of: URLs, passwords."""
+    module = sys.modules[str(project.SETTINGS_MODULE)]
+    for name, value in list(vars(module).items()):
+        if name.isupper() and isinstance(value, str):
+            setattr(module, name, _rewritten(value, secrets, scratch))
+            setattr(project, name, getattr(module, name))
 
 
 def _quiet(project: LazySettings) -> dict[str, Any]:

@@ -12,10 +12,9 @@ from pathlib import Path
 def tell_all() -> str:
     """Everything that this process holds of databases, for the test to look through."""
     from django.conf import settings
-    from django.core.cache import cache
+    from django.core.cache import caches
     from django.db import connection, connections
 
-    from backup_center import seclusion
     from config import settings as imported  # where the mall's settings came from
 
     found = {
@@ -25,9 +24,8 @@ def tell_all() -> str:
         "imported": imported.DATABASES,
         "constant": getattr(settings, "OUR_PASSWORD", None),
         "mail": settings.EMAIL_BACKEND,
-        "cache": type(cache._connections["default"] if hasattr(cache, "_connections") else cache).__name__,
+        "cache": type(caches["default"]).__name__,
         "session": str(connection.get_connection_params()),
-        "module": seclusion.__name__,
     }
     Path(os.environ["TOLD"]).write_text(json.dumps(found, default=str), encoding="utf-8")
     return "told"
