@@ -130,6 +130,7 @@ BACKUP_COMPRESSION = True
 BACKUP_SIGNING_KEYS = os.environ.get("MALL_SIGNING_KEYS", "").split()
 BACKUP_ENCRYPTION = False
 BACKUP_RETENTION_DAYS = 30
+BACKUP_DRILL_PROBES = ["apps.finance.probes.rents_add_up"]
 BACKUP_DATA_TYPES = {
     "SHOP": {"label": _("Shops"), "models": ["store.Shop"], "stats": "shops"},
     "CONTRACT": {"label": _("Contracts"), "models": ["store.Contract"], "stats": "contracts"},

@@ -21,6 +21,7 @@ from .conf import (
     MAINTENANCE_MODES,
     Settings,
     get_access_settings,
+    get_drill_settings,
     get_maintenance_settings,
     get_schedule,
     get_settings,
@@ -52,6 +53,7 @@ def check_settings(**_kwargs: Any) -> list[checks.CheckMessage]:
         *_maintenance(),
         *_encryption(settings),
         *_signatures(settings),
+        *_drills(),
     ]
 
 
@@ -327,6 +329,28 @@ def _access() -> Iterator[checks.CheckMessage]:
         except ImproperlyConfigured as error:
             hint = _('Write the dotted path of a function that takes the request: "site.people.check".')
             yield checks.Error(str(error), hint=hint, id="backup_center.E021")
+
+
+def _drills() -> Iterator[checks.CheckMessage]:
+    try:
+        settings = get_drill_settings()
+    except ImproperlyConfigured as error:
+        hint = _("Until then every drill is refused.")
+        yield checks.Error(str(error), hint=hint, id="backup_center.E040")
+        return
+    for path in settings.probes:
+        try:
+            host_function("BACKUP_DRILL_PROBES", path)
+        except ImproperlyConfigured as error:
+            hint = _('Write the dotted path of a function without arguments: "finance.probes.rents_add_up".')
+            yield checks.Error(str(error), hint=hint, id="backup_center.E041")
+    if settings.database is None:
+        return
+    from .services import scratch_prepared  # only here: most commands need no engine
+
+    if wrong := scratch_prepared.problem(settings.database):
+        hint = _("Name an empty database that nothing else uses, best on another server.")
+        yield checks.Error(wrong, hint=hint, id="backup_center.E042")
 
 
 def _databases() -> Iterator[checks.CheckMessage]:

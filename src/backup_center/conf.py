@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from django.conf import settings as project
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -194,7 +193,30 @@ def secrets() -> Iterator[str]:
     yield from (*alarms.urls, alarms.metrics_token)
 
 
-def host_function(setting: str, path: str) -> Callable[[HttpRequest], Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillSettings:
+    """``database``: one for drills alone, as an entry of DATABASES; ``probes``: dotted paths of functions."""
+
+    database: Mapping[str, Any] | None = field(repr=False)
+    probes: tuple[str, ...]
+    timeout_seconds: float
+
+
+def get_drill_settings() -> DrillSettings:
+    database = getattr(project, "BACKUP_DRILL_DATABASE", None)
+    if database is not None and not (isinstance(database, Mapping) and database.get("ENGINE") and database.get("NAME")):
+        raise ImproperlyConfigured(_("BACKUP_DRILL_DATABASE must be a database as in DATABASES, with ENGINE and NAME."))
+    timeout = getattr(project, "BACKUP_DRILL_TIMEOUT_SECONDS", 3600)
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or timeout <= 0:
+        raise ImproperlyConfigured(_("BACKUP_DRILL_TIMEOUT_SECONDS must be a number of seconds above 0."))
+    return DrillSettings(
+        database=database or None,
+        probes=_patterns("BACKUP_DRILL_PROBES", '["app.probes.rents_add_up"]'),
+        timeout_seconds=timeout,
+    )
+
+
+def host_function(setting: str, path: str) -> Callable[..., Any]:
     """What a host supplies, by its dotted path."""
     try:
         found = import_string(path)
@@ -205,7 +227,7 @@ def host_function(setting: str, path: str) -> Callable[[HttpRequest], Any]:
         ) from error
     if not callable(found):
         raise ImproperlyConfigured(_("%(setting)s must name a function.") % {"setting": setting})
-    return cast("Callable[[HttpRequest], Any]", found)
+    return cast("Callable[..., Any]", found)
 
 
 def base_template() -> str:

@@ -16,6 +16,7 @@ pre_verify = Signal()
 post_verify = Signal()  # also: findings, a list of messages
 pre_delete = Signal()
 post_delete = Signal()  # the record has no primary key any more
-post_drill = Signal()  # also: drill, its report
+pre_drill = Signal()  # also: drill, which has just begun
+post_drill = Signal()  # also: drill, as it ended; error, None or the exception
 
 job_ended = Signal()  # (sender, job): it is SUCCESS, FAILED or CANCELLED

@@ -59,5 +59,6 @@ urlpatterns = [
     path("<int:pk>/browse/<str:label>/", browsing.BrowseTableView.as_view(), name="browse_table"),
     path("record/<str:label>/<str:key>/", records.RecordView.as_view(), name="record"),
     path("<int:pk>/record/<str:label>/<str:key>/", restoring.BringBackView.as_view(), name="bring_back"),
+    path("<int:pk>/drill/", details.BackupDrillView.as_view(), name="drill"),
     path("<int:pk>/pin/", details.BackupPinView.as_view(), name="pin"),
 ]

@@ -126,6 +126,20 @@ def test_the_second_database_is_backed_up_and_restored_by_its_alias(clinic: Proj
     assert clinic.python(ACTOR + "print(json.dumps(Letter.objects.get().text))") == "Dear"
 
 
+@pytest.mark.slow
+def test_each_of_its_databases_drills(clinic: Project):
+    held = "print(json.dumps([Letter.objects.count(), Patient.objects.count()]))"
+    before = clinic.python(ACTOR + held)
+
+    for alias, label in (("archive", "members.letter"), ("default", "members.patient")):
+        name = clinic.json("backup_database", f"--database={alias}")["name"]
+        found = clinic.json("drill_backups", name)
+        tables = {table["label"]: (table["found"], table["ok"]) for table in found["tables"]}
+        assert tables[label] == (1, True)
+
+    assert before == clinic.python(ACTOR + held) == [1, 1]
+
+
 def test_a_view_inside_atomic_requests_is_told_how_to_get_out(clinic: Project):
     careless, careful = clinic.python(
         "import json; from django.test import Client; client = Client();"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.checks import Error, Info, Warning  # noqa: A004  # they are what a check returns
 from django.core.management import call_command
+from django.db import connections
 
 from backup_center.checks import check_coverage, check_distance, check_live_pages, check_schedules, check_settings
 from backup_center.conf import get_schedule
@@ -48,6 +49,34 @@ def test_keys_and_manifests_beside_the_backups_are_reported(settings, tmp_path):
     assert isinstance(found("E008"), Error)
     assert isinstance(found("W007"), Warning)
     assert "chmod 600" in found("W008").hint
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BACKUP_DRILL_TIMEOUT_SECONDS", 0),
+        ("BACKUP_DRILL_TIMEOUT_SECONDS", "3600"),
+        ("BACKUP_DRILL_PROBES", "finance.probes.rents_add_up"),
+        ("BACKUP_DRILL_DATABASE", {"NAME": "drill"}),
+    ],
+)
+def test_a_setting_of_drills_that_makes_no_sense_is_an_error(settings, name, value):
+    setattr(settings, name, value)
+
+    assert isinstance(found("E040"), Error)
+    assert name in found("E040").msg
+
+
+def test_a_probe_that_is_not_there_is_an_error(settings):
+    settings.BACKUP_DRILL_PROBES = ["tests.nowhere.probe"]
+
+    assert "tests.nowhere.probe" in found("E041").msg
+
+
+def test_a_live_database_is_no_place_for_drills(settings):
+    settings.BACKUP_DRILL_DATABASE = dict(connections["default"].settings_dict)
+
+    assert "is the live database default" in found("E042").msg
 
 
 def test_signing_keys_that_are_short_or_not_apart_from_the_server_are_reported(settings):

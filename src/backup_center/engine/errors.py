@@ -19,6 +19,7 @@
      │   ├─ NotExact (5)           a value that can't be carried exactly
      │   ├─ SchemaDiffers (5)      the tables are not those of the backup
      │   └─ ReferencesInTheWay (5) rows would point to nothing
+     ├─ DrillFailed (4)            a drill has not proven that a backup restores (or the code of what stopped it)
      └─ Cancelled (6)              a person said no
 """
 
@@ -119,6 +120,25 @@ class ReferencesInTheWay(Refused):
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.problems = tuple(problems)
+
+
+class DrillFailed(BackupCenterError):
+    """A drill has not proven that a backup restores. ``findings`` has one line each, ``exit_code`` is the cause's.
+
+    ``report``: what was looked at, as far as it came.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        findings: Sequence[str] = (),
+        exit_code: int = Damaged.exit_code,
+        report: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)
+        self.exit_code = exit_code
+        self.report = report or {}
 
 
 class Cancelled(BackupCenterError):

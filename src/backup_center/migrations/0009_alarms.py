@@ -10,7 +10,7 @@ LABEL = CONFIG.label if CONFIG else "backup"
 
 class Migration(migrations.Migration):
     dependencies = [
-        (LABEL, "0007_jobs"),
+        (LABEL, "0008_drills"),
     ]
 
     operations = [

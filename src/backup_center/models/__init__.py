@@ -2,12 +2,13 @@
 write now."""
 
 from .alarms import Alarm, AlarmMessage, AlarmSettings
+from .drills import Drill
 from .installation import Installation
 from .log import BackupLog, LogHead
 from .records import BackupCenter, BackupCopy, BackupRecord
 from .work import Job, Schedule
 
 __all__ = [
-    "Alarm", "AlarmMessage", "AlarmSettings", "BackupCenter", "BackupCopy", "BackupLog", "BackupRecord", "Installation",
-    "Job", "LogHead", "Schedule",
+    "Alarm", "AlarmMessage", "AlarmSettings", "BackupCenter", "BackupCopy", "BackupLog", "BackupRecord", "Drill",
+    "Installation", "Job", "LogHead", "Schedule",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .backups import BackupService
+from .drilling import DrillService
 from .restores import RestoreService
 
-__all__ = ["BackupService", "RestoreService"]
+__all__ = ["BackupService", "DrillService", "RestoreService"]

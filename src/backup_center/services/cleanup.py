@@ -16,7 +16,7 @@ from ..conf import get_settings
 from ..engine.errors import Refused
 from ..engine.vault import Vault
 from ..models import BackupRecord
-from . import catalogue, generations, vaults
+from . import catalogue, drills, generations, vaults
 
 Status, Trigger = BackupRecord.Status, BackupRecord.Trigger
 ENDED = {Status.SUCCESS, *BackupRecord.BROKEN_OFF}  # whatever else a status says, it is not ours to delete
@@ -40,6 +40,7 @@ def plan(days: int | None = None) -> list[Verdict]:
     taken = _taken(records, rules.now)
     reasons = {record.pk: _kept_for(record, taken[record.pk], rules) or last.get(record.pk) for record in records}
     reasons |= {record.pk: None for record in records if _is_rubbish(record, rules)}
+    reasons |= dict.fromkeys(drills.records_in_use(), _("a drill reads it"))
     kept = {pk: reason for pk, reason in reasons.items() if reason}
     kept |= _needed_by(kept, records)
     return [
@@ -59,6 +60,8 @@ def why_not_deletable(record: BackupRecord) -> str:
         return _("It is still running.")
     if record.pinned:
         return _("It is pinned; release it first.")
+    if record.pk in drills.records_in_use():
+        return _("A drill reads it; wait until it is done.")
     names = borrowers(record)
     return _("It is needed by %(names)s.") % {"names": ", ".join(names)} if names else ""
 

@@ -12,7 +12,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import Model
 
 from ..engine.errors import Refused
-from ..models import BackupLog, BackupRecord
+from ..models import BackupLog, BackupRecord, Drill
 from . import chain, origin
 from .connecting import home_alias
 
@@ -112,6 +112,7 @@ def forget_vanished_users() -> None:
     """
     _forget(BackupRecord, "created_by")
     _forget(BackupLog, "operated_by")
+    _forget(Drill, "requested_by")
 
 
 def _forget(model: type[Model], reference: str) -> None:

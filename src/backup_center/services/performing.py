@@ -11,6 +11,7 @@ from ..engine.errors import Damaged, NotFound, StorageFailed
 from ..models import BackupCopy, BackupLog, BackupRecord, Job
 from . import jobs, schedules
 from .backups import BackupService
+from .drilling import DrillService
 from .picking import Wanted
 from .restores import RestoreService
 
@@ -107,6 +108,16 @@ def _copy(job: Job, report: Report, user: AbstractBaseUser | None) -> dict[str, 
     return {"copies": len(made)}
 
 
+def _drill(job: Job, report: Report, user: AbstractBaseUser | None) -> dict[str, Any]:
+    """``data_types`` (none: all). Without a backup: that which the dashboard promises."""
+    record = _record(job) if job.backup_name else None
+    types = job.arguments.get("data_types") or None
+    drill = DrillService().drill(record, user, data_types=types, progress=report)
+    if record is None and drill.record is not None:
+        _show(job, drill.record)
+    return {"drill": drill.pk, "seconds": drill.restore_seconds}
+
+
 def _record(job: Job) -> BackupRecord:
     if job.record is None:
         raise NotFound(_("There is no backup %(name)s. list_backups shows all.") % {"name": job.backup_name})
@@ -126,4 +137,5 @@ PERFORMERS: dict[Job.Action, Performer] = {
     Job.Action.DELETE: _delete,
     Job.Action.CLEANUP: _cleanup,
     Job.Action.COPY: _copy,
+    Job.Action.DRILL: _drill,
 }

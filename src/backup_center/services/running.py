@@ -77,6 +77,11 @@ def phase_name(phase: str) -> str:
         "verify": _("verifying"),
         "delete": _("deleting"),
         "copy": _("copying"),
+        "migrate": _("migrating"),
+        "restore": _("restoring"),
+        "references": _("checking references"),
+        "checks": _("checking"),
+        "probes": _("asking the probes"),
     }
     return names.get(phase, phase)
 

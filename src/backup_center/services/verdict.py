@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from .. import quantities, registry
 from ..models import BackupRecord
-from . import copies, keys, lineage
+from . import copies, drills, keys, lineage
 
 GOOD, LOOK, BAD = "good", "look", "bad"
 STALE = timedelta(days=2)
@@ -73,7 +73,14 @@ def _restorable(record: BackupRecord, lacking: set[str], missing: Sequence[str])
     evidence = [_("Last good backup %(age)s, %(checked)s.") % {"age": age, "checked": checked}]
     if record.is_encrypted and (locked := keys.why_locked()):
         evidence.append(_("It is encrypted. %(reason)s") % {"reason": locked})
+    if proven := drills.last_proven():
+        evidence.append(
+            _("Last proven restorable %(age)s, in %(span)s.")
+            % {"age": quantities.ago(proven.started_at), "span": quantities.duration(proven.restore_seconds or 0)}
+        )
     worries = list(missing)
+    if (drill := drills.last_ended()) and not drill.ok:
+        worries.append(_("The last drill failed: %(error)s") % {"error": drill.error})
     if lacking:
         labels = [str(found) for name, found in registry.data_types().items() if name in lacking]
         worries.append(_("It does not hold: %(types)s.") % {"types": ", ".join(labels)})

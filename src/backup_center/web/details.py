@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from ..engine.errors import Refused
 from ..models import BackupLog, BackupRecord, Job
-from ..services import BackupService, catalogue, cleanup, copies, lineage, overview
+from ..services import BackupService, catalogue, cleanup, copies, drills, lineage, overview
 from ..services.running import running
 from .access import StaffView
 from .following import WorkView
@@ -35,6 +35,7 @@ class BackupDetailView(StaffView):
             contents=overview.contents(record),
             copies=copies.of(record),
             checked=checks.filter(refused=False).exclude(log_level=BackupLog.Level.INFO).first(),
+            drill=drills.last_of(record),
             log=log[:LOG_SHOWN],
             more_log=len(log) > LOG_SHOWN,
             lenders=lineage.lenders(record),
@@ -80,6 +81,17 @@ class BackupVerifyView(WorkView):
         catalogue.restorable(record)
         deep, repair = "deep" in request.POST, "repair" in request.POST
         return self.follow(self.start(Job.Action.VERIFY, record, deep=deep, repair=repair))
+
+
+class BackupDrillView(WorkView):
+    """Prove that it restores. What it found stands on the backup's page."""
+
+    action: ClassVar = "verify"
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        record = self.record()
+        catalogue.restorable(record)
+        return self.follow(self.start(Job.Action.DRILL, record))
 
 
 class BackupDeleteView(WorkView):

@@ -58,12 +58,18 @@ def _success(job: Job) -> str:
     match job.action:
         case Job.Action.BACKUP:
             return _backed_up(job)
-        case Job.Action.VERIFY if job.result.get("deep"):
-            return _("The backup is whole: every row was read and matches its digest.")
         case Job.Action.VERIFY:
-            return _("The backup is whole: file, size, SHA-256 and signature are right.")
+            rows = _("The backup is whole: every row was read and matches its digest.")
+            return (
+                rows
+                if job.result.get("deep")
+                else _("The backup is whole: file, size, SHA-256 and signature are right.")
+            )
         case Job.Action.DELETE:
             return _("%(name)s was deleted. Its log entries stay.") % {"name": job.backup_name}
+        case Job.Action.DRILL:
+            span = quantities.duration(job.result.get("seconds") or 0)
+            return _("Proven: it restores, every row as it was, in %(span)s.") % {"span": span}
         case Job.Action.RESTORE:
             return ""
     return _("It is done.")

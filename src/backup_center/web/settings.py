@@ -15,7 +15,14 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
 from .. import quantities, registry
-from ..conf import base_template, get_access_settings, get_alarm_settings, get_schedule, get_settings
+from ..conf import (
+    base_template,
+    get_access_settings,
+    get_alarm_settings,
+    get_drill_settings,
+    get_schedule,
+    get_settings,
+)
 from ..services import copies, keys, overview, redacting
 from ..services.redacting import MASK
 from .access import StaffView
@@ -47,7 +54,7 @@ class SettingsView(StaffView):
 
 
 def _settings() -> Iterator[Setting]:
-    ours, access = get_settings(), get_access_settings()
+    ours, access, drills = get_settings(), get_access_settings(), get_drill_settings()
     yes, no = _("yes"), _("no")
     known: dict[str, tuple[str, str]] = {
         "BACKUP_DIR": (str(ours.directory), _("Where backups are kept.")),
@@ -93,6 +100,12 @@ def _settings() -> Iterator[Setting]:
         "BACKUP_REAUTHENTICATION": (access.reauthentication or "–", _("What asks instead of the password.")),
         "BACKUP_CLIENT_ADDRESS": (access.client_address or "–", _("What tells the address behind a proxy.")),
         **_alarms(),
+        "BACKUP_DRILL_DATABASE": (
+            _masked("", drills.database) if drills.database else "–",
+            _("Where drills restore to. Without it, each makes a database and drops it."),
+        ),
+        "BACKUP_DRILL_PROBES": (", ".join(drills.probes) or "–", _("What each drill asks of the restored data.")),
+        "BACKUP_DRILL_TIMEOUT_SECONDS": (f"{drills.timeout_seconds:g}", _("After how many seconds a drill is ended.")),
         "BACKUP_BASE_TEMPLATE": (base_template(), _("The template around these pages.")),
         "BACKUP_SIGNING_KEYS": (
             MASK if ours.own_signing_keys else "–",
