@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DEMO = ("--editable", ".[htmx,postgresql,tasks]")
+DEMO = ("--editable", ".[apscheduler,htmx,postgresql,tasks]")
 DEVELOPMENT = (
     "--editable",
     ".[apscheduler,celery,encryption,htmx,metrics,notify,postgresql,s3,sftp,tasks]",

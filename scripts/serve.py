@@ -1,4 +1,4 @@
-"""The mall's site on 127.0.0.1 together with a worker, until Ctrl-C or until one of them ends.
+"""The mall's site on 127.0.0.1 together with a worker and a scheduler, until Ctrl-C or until one of them ends.
 
 make serve              on port 8000
 make serve PORT=8001    on another port
@@ -20,7 +20,11 @@ SECONDS_TO_END = 30  # that a worker is given to finish or take back what it doe
 def serve(port: int, environment: Mapping[str, str]) -> int:
     """The exit code of whichever ended first; 0 after Ctrl-C."""
     surroundings = {**environment, "MALL_TASKS": "database", "DJANGO_RUNSERVER_HIDE_WARNING": "true"}
-    commands = [("runserver", "--noreload", f"127.0.0.1:{port}"), ("db_worker", "--no-reload", "--interval", "0.5")]
+    commands = [
+        ("runserver", "--noreload", f"127.0.0.1:{port}"),
+        ("db_worker", "--no-reload", "--interval", "0.5"),
+        ("backup_scheduler",),
+    ]
     # In groups of their own, so that Ctrl-C reaches only us and each is ended once, in order.
     children = [
         subprocess.Popen([*MANAGE, *command], cwd=ROOT, env=surroundings, process_group=0) for command in commands

@@ -8,7 +8,7 @@ DJANGO_ALLOWED_HOSTS  host names besides localhost, separated by commas
 DJANGO_SECRET_KEY     instead of the one kept in the data directory
 MALL_SIGNING_KEYS     secrets that sign backups, separated by spaces; without them SECRET_KEY does
 MALL_OLD_SECRET_KEY   a SECRET_KEY that signed backups before
-MALL_TASKS            database: a worker does what is asked for on the pages (manage.py db_worker); else they do it
+MALL_TASKS            who does what is asked for on the pages: database (manage.py db_worker) or celery; else they do it
 CELERY_BROKER_URL     the broker of Celery, where that is used (default: Redis on this machine)
 MALL_OFFSITE          a second vault for backups, "offsite": an entry of STORAGES as JSON
 """
@@ -118,8 +118,15 @@ CELERY_TASK_IGNORE_RESULT = True
 
 if find_spec("django_tasks_db"):
     INSTALLED_APPS += ["django_tasks_db"]
-    if os.environ.get("MALL_TASKS") == "database":
-        TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+if os.environ.get("MALL_TASKS") == "database":
+    TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+elif os.environ.get("MALL_TASKS") == "celery":
+    TASKS = {
+        "default": {
+            "BACKEND": "backup_center.tasks.celery_backend.CeleryBackend",
+            "OPTIONS": {"app": "config.celery.app"},
+        }
+    }
 
 BACKUP_DIR = DATA_DIR / "backups"
 BACKUP_MANIFESTS_DIR = DATA_DIR / "manifests"

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from .. import quantities
 from ..models import Alarm, BackupRecord, Job, Schedule
-from . import alarms, copies, overview
+from . import alarms, copies, drills, overview
 from .verdict import BAD, LOOK, Verdict, verdict
 
 OK, WARNING, CRITICAL, UNKNOWN = 0, 1, 2, 3  # the exit codes that Nagios and its kind know
@@ -130,7 +130,7 @@ def schedules() -> Sequence[ScheduleFigures]:
 
 def statistics() -> dict[str, Any]:
     """What /backup/stats/ answers: the guide's figures, and whether all goes as it should."""
-    found, last, work = verdict(), last_good(), jobs()
+    found, last, work, proven = verdict(), last_good(), jobs(), drills.last_proven()
     return {
         **overview.statistics(),
         "restorable": found.state != BAD,
@@ -143,4 +143,6 @@ def statistics() -> dict[str, Any]:
         "jobs_running": work["running"],
         "next_run_at": Schedule.objects.filter(enabled=True).aggregate(at=Min("next_run_at"))["at"],
         "copies_missing": sum(state.missing for state in copies.states()),
+        "last_proven_at": proven and proven.started_at,
+        "last_proven_restore_seconds": proven and proven.restore_seconds,
     }

@@ -59,12 +59,9 @@ def _success(job: Job) -> str:
         case Job.Action.BACKUP:
             return _backed_up(job)
         case Job.Action.VERIFY:
-            rows = _("The backup is whole: every row was read and matches its digest.")
-            return (
-                rows
-                if job.result.get("deep")
-                else _("The backup is whole: file, size, SHA-256 and signature are right.")
-            )
+            if_deep = _("The backup is whole: every row was read and matches its digest.")
+            if_not = _("The backup is whole: file, size, SHA-256 and signature are right.")
+            return if_deep if job.result.get("deep") else if_not
         case Job.Action.DELETE:
             return _("%(name)s was deleted. Its log entries stay.") % {"name": job.backup_name}
         case Job.Action.DRILL:

@@ -19,7 +19,7 @@ from django.views.generic import View
 from .. import registry
 from ..conf import get_alarm_settings
 from ..engine.errors import BackupCenterError
-from ..services import copies, monitoring, overview
+from ..services import copies, drills, monitoring, overview
 from ..services.verdict import BAD, GOOD, LOOK, verdict
 from .access import StaffView
 
@@ -93,6 +93,7 @@ def _describe(figures: _Figures) -> None:
     missing = {(state.name,): state.missing for state in copies.states()}
     figures.add_each("copies_missing", "Backups without a good copy in a vault.", ("vault",), missing)
     _describe_schedules(figures)
+    _describe_drills(figures)
 
 
 def _describe_backups(figures: _Figures) -> None:
@@ -127,6 +128,15 @@ def _describe_schedules(figures: _Figures) -> None:
     figures.add_each("schedule_last_run_timestamp_seconds", "When it last ran.", labels, last)
     failures = {key: found.failures for key, found in known.items()}
     figures.add_each("schedule_failures", "Its runs that failed, of those known.", labels, failures)
+
+
+def _describe_drills(figures: _Figures) -> None:
+    if last := drills.last_ended():
+        figures.add("last_drill_timestamp_seconds", "When the last drill began.", last.started_at)
+        figures.add("last_drill_ok", "Whether it proved that a backup restores.", bool(last.ok))
+    if proven := drills.last_proven():
+        figures.add("last_proven_timestamp_seconds", "When a backup was last proven to restore.", proven.started_at)
+        figures.add("last_proven_restore_seconds", "How long that restore took.", proven.restore_seconds)
 
 
 def _number(value: float | datetime) -> float:
