@@ -23,7 +23,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 RECORDS, LOG, CENTER = (f"admin:backup_{name}_changelist" for name in ("backuprecord", "backuplog", "backupcenter"))
 
-UNTRANSLATED_BY_DJANGO = ("Model name", "Add link", "Change or view list link", "Select an option")
+UNTRANSLATED_BY_DJANGO = (
+    "Tasks Database Backend",
+    "Task Results",
+    "Task Result",
+    "Model name",
+    "Add link",
+    "Change or view list link",
+    "Select an option",
+)
 
 
 @pytest.fixture
