@@ -236,6 +236,25 @@ def test_the_scratch_goes_when_the_process_is_killed_or_takes_too_long(
         assert not any(is_alive(int(pid)) for pid in (tmp_path / "told").read_text().split())
 
 
+def test_what_a_probe_leaves_running_ends_with_the_drill(mall, configured, tmp_path):
+    mall.run("backup_database")
+
+    mall.run("drill_backups", **configured(BACKUP_DRILL_PROBES=[f"{PROBES}.leave_things_behind"]))
+
+    assert not is_alive(int((tmp_path / "told").read_text()))
+    assert left_over(tmp_path) == []
+
+
+def test_settings_that_the_process_cannot_load_are_named(mall, configured, tmp_path):
+    mall.run("backup_database")
+    code = "import sys\nif 'drill_child' in ' '.join(sys.orig_argv): raise ImportError('no such module: tills')"
+
+    failed = mall.run("drill_backups", code=1, **configured(code))
+
+    assert "ImportError: no such module: tills" in failed.stderr
+    assert left_over(tmp_path) == []
+
+
 @pytest.fixture
 def hanging(mall, configured, tmp_path) -> Iterator[subprocess.Popen[str]]:
     """A drill in the middle of it."""
