@@ -108,7 +108,7 @@ def test_an_incremental_is_proven_and_the_live_database_stays_as_it_is(mall, con
     assert len(tables) == 14
     assert all(table["ok"] for table in tables.values())
     assert found["foreign_keys"] == found["checks"] == []
-    assert found["probes"][0]["answer"].startswith("rents of ")
+    assert found["probes"][0]["answer"].startswith("Rents of ")
     assert contents(mall) == before
     assert mall.rows("SELECT count(*) FROM backup_backuprecord WHERE recovery_records > 0") == [(0,)]
     assert left_over(tmp_path) == []
@@ -431,7 +431,7 @@ page = answer.content.decode()
 dashboard = tester.get("/backup/").content.decode()
 print(json.dumps([
     refused, "Drill now" in looker.get(url).content.decode(), "Drill now" in before, "not been proven" in before,
-    "Proven: it restores" in page, "rents of" in page, "proven restorable" in page,
+    "Proven: it restores" in page, "Rents of" in page, "proven restorable" in page,
     Drill.objects.get().requested_by_name, "Last proven restorable just now" in dashboard,
 ]))
 """
