@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -37,6 +38,13 @@ def fail() -> None:
 
 def be_killed() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave_things_behind() -> None:
+    """A process, and a thread that the interpreter waits for."""
+    child = subprocess.Popen(["sleep", "600"])
+    Path(os.environ["TOLD"]).write_text(str(child.pid), encoding="utf-8")
+    threading.Thread(target=time.sleep, args=[600]).start()
 
 
 def hang() -> None:

@@ -108,7 +108,7 @@ def test_an_incremental_is_proven_and_the_live_database_stays_as_it_is(mall, con
     assert len(tables) == 14
     assert all(table["ok"] for table in tables.values())
     assert found["foreign_keys"] == found["checks"] == []
-    assert found["probes"][0]["answer"].startswith("rents of ")
+    assert found["probes"][0]["answer"].startswith("Rents of ")
     assert contents(mall) == before
     assert mall.rows("SELECT count(*) FROM backup_backuprecord WHERE recovery_records > 0") == [(0,)]
     assert left_over(tmp_path) == []
@@ -234,6 +234,25 @@ def test_the_scratch_goes_when_the_process_is_killed_or_takes_too_long(
     assert left_over(tmp_path) == []
     if (tmp_path / "told").exists():  # unless the time was over before it came so far
         assert not any(is_alive(int(pid)) for pid in (tmp_path / "told").read_text().split())
+
+
+def test_what_a_probe_leaves_running_ends_with_the_drill(mall, configured, tmp_path):
+    mall.run("backup_database")
+
+    mall.run("drill_backups", **configured(BACKUP_DRILL_PROBES=[f"{PROBES}.leave_things_behind"]))
+
+    assert not is_alive(int((tmp_path / "told").read_text()))
+    assert left_over(tmp_path) == []
+
+
+def test_settings_that_the_process_cannot_load_are_named(mall, configured, tmp_path):
+    mall.run("backup_database")
+    code = "import sys\nif 'drill_child' in ' '.join(sys.orig_argv): raise ImportError('no such module: tills')"
+
+    failed = mall.run("drill_backups", code=1, **configured(code))
+
+    assert "ImportError: no such module: tills" in failed.stderr
+    assert left_over(tmp_path) == []
 
 
 @pytest.fixture
@@ -412,7 +431,7 @@ page = answer.content.decode()
 dashboard = tester.get("/backup/").content.decode()
 print(json.dumps([
     refused, "Drill now" in looker.get(url).content.decode(), "Drill now" in before, "not been proven" in before,
-    "Proven: it restores" in page, "rents of" in page, "proven restorable" in page,
+    "Proven: it restores" in page, "Rents of" in page, "proven restorable" in page,
     Drill.objects.get().requested_by_name, "Last proven restorable just now" in dashboard,
 ]))
 """

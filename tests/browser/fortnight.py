@@ -1,4 +1,4 @@
-"""What two weeks leave behind in a mall: nightly backups, one that failed, one by hand, a verification, a restore.
+"""What two weeks leave in a mall: nightly backups, one that failed, one by hand, a verification, a restore, a drill.
 
 ``live_through`` runs inside the project. The backups are real and can be restored; the clock is set back for them.
 """
@@ -17,7 +17,7 @@ from apps.store.models import Shop
 from backup_center import signals
 from backup_center.engine.errors import StorageFailed
 from backup_center.models import BackupLog, BackupRecord, Job
-from backup_center.services import BackupService, RestoreService, jobs
+from backup_center.services import BackupService, DrillService, RestoreService, jobs
 from backup_center.tasks import queue
 
 NIGHTS = 14
@@ -39,6 +39,7 @@ def live_through() -> dict[str, int]:
         if nights_ago == RESTORED:
             restore(person, nights_ago)
     newest = BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS).first()
+    DrillService().drill(newest, person)
     return {
         "backup": newest.pk,
         "shop": Shop.objects.earliest("pk").pk,

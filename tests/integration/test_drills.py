@@ -8,6 +8,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from backup_center import signals
 from backup_center.engine.errors import NotFound, Refused
 from backup_center.models import BackupLog, BackupRecord, Drill
 from backup_center.services import DrillService, cleanup, drills
@@ -150,3 +151,26 @@ def test_whoever_may_not_verify_may_not_drill():
     assert browser(person("view", "restore")).post(f"/backup/{record.pk}/drill/").status_code == 403
     assert browser(person("view", "verify")).get(f"/backup/{record.pk}/drill/").status_code == 405
     assert not Drill.objects.exists()
+
+
+def test_a_receiver_that_raises_stops_a_drill_before_anything_is_made():
+    record, ended = a_record(1), []
+
+    def stop(**facts):
+        raise Refused("Not tonight.")
+
+    def note(**facts):
+        ended.append((facts["drill"].error, str(facts["error"])))
+
+    signals.pre_drill.connect(stop)
+    signals.post_drill.connect(note)
+    try:
+        with pytest.raises(Refused, match="Not tonight"):
+            DrillService().drill(record)
+    finally:
+        signals.pre_drill.disconnect(stop)
+        signals.post_drill.disconnect(note)
+
+    assert ended == [("Not tonight.", "Not tonight.")]
+    drill = Drill.objects.get()
+    assert (drill.ok, drill.is_running, drill.report) == (False, False, {})

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
 Progress = Callable[[str, int, int], None]  # phase, rows done, rows in all
-ENDING_SECONDS = 10  # after its answer
+ENDING_SECONDS = 5  # after its answer; whatever the project has left running there ends then
 LAST_WORDS = 500  # characters of what a child said that died
 
 
@@ -134,64 +134,69 @@ class _Child:
     ) -> None:
         self.drill, self.record, self.place, self.module, self.progress = drill, record, place, module, progress
         self.limit = get_drill_settings().timeout_seconds
+        self.timer = threading.Timer(self.limit, lambda: None)  # not started yet
         self.timed_out = False
 
     def run(self) -> None:
         for alias in connections:
             connections[alias].close()  # a server may not keep an idle one for so long
         with tempfile.TemporaryFile() as words, self._started(words) as process:
-            timer = threading.Timer(self.limit, self._end_for_time, [process])
-            timer.start()
+            self._end_after(self.limit, process)
             try:
                 answer = self._listen(process)
-                if answer:
-                    process.wait(ENDING_SECONDS)
-            except subprocess.TimeoutExpired:  # it has said all that counts
-                pass
             finally:
-                timer.cancel()
+                self.timer.cancel()
                 _kill(process)
             self._conclude(answer, process.returncode, words)
 
-    def _started(self, words: IO[bytes]) -> subprocess.Popen[str]:
+    def _started(self, words: IO[bytes]) -> subprocess.Popen[bytes]:
         live = [connections[alias].settings_dict for alias in connections]
         environment = seclusion.environment(os.environ, live, self.place.settings)
-        return subprocess.Popen(
-            [_python(), "-P", "-m", "backup_center.drill_child"],
-            env={**environment, ENVIRONMENT_VARIABLE: self.module, "PYTHONPATH": os.pathsep.join(_search_path())},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=words,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,  # so that all that it starts can be ended with it
-        )
+        environment |= {ENVIRONMENT_VARIABLE: self.module, "PYTHONPATH": os.pathsep.join(_search_path())}
+        try:
+            return subprocess.Popen(
+                [_python(), "-P", "-m", "backup_center.drill_child"],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=words,
+                start_new_session=True,  # so that all that it starts can be ended with it
+            )
+        except OSError as error:
+            text = _("The drill's process can't be started: %(error)s")
+            raise DrillFailed(text % {"error": error}, exit_code=BackupCenterError.exit_code) from error
 
-    def _listen(self, process: subprocess.Popen[str]) -> Mapping[str, Any]:
-        """Its last line, or nothing if it died."""
-        order = {
+    def _listen(self, process: subprocess.Popen[bytes]) -> Mapping[str, Any]:
+        """What it has found, once it has ended by itself; nothing if it died."""
+        answer: dict[str, Any] = {}
+        if process.stdin is None or process.stdout is None:
+            raise TypeError("both are pipes")
+        with suppress(BrokenPipeError):  # it died at once: its last words say why
+            _write(process.stdin.fileno(), json.dumps(self._order()).encode() + b"\n")
+        for line in process.stdout:
+            said = json.loads(line)
+            if "report" in said:
+                answer = said
+                self._end_after(ENDING_SECONDS, process)
+            elif self.progress is not None:
+                self.progress(said["phase"], said["done"], said["total"])
+        return answer
+
+    def _order(self) -> dict[str, Any]:
+        return {
             "path": _search_path(),
             "scratch": self.place.settings,
             "language": translation.get_language() or project.LANGUAGE_CODE,
             "records": rehearsal.facts_of([self.record, *lineage.lenders(self.record)]),
             "data_types": self.drill.data_types,
         }
-        if process.stdin is None or process.stdout is None:
-            raise TypeError("both are pipes")
-        try:
-            process.stdin.write(json.dumps(order) + "\n")
-            process.stdin.flush()
-        except BrokenPipeError:  # it died at once: its last words say why
-            return {}
-        for line in process.stdout:
-            said = json.loads(line)
-            if "report" in said:
-                return dict(said)
-            if self.progress is not None:
-                self.progress(said["phase"], said["done"], said["total"])
-        return {}
 
-    def _end_for_time(self, process: subprocess.Popen[str]) -> None:
+    def _end_after(self, seconds: float, process: subprocess.Popen[bytes]) -> None:
+        self.timer.cancel()
+        self.timer = threading.Timer(seconds, self._end_for_time, [process])
+        self.timer.start()
+
+    def _end_for_time(self, process: subprocess.Popen[bytes]) -> None:
         self.timed_out = True
         _kill(process)
 
@@ -221,10 +226,16 @@ class _Child:
         return (text % {"code": code, "said": said[:LAST_WORDS]}).strip()
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
-    """With all that it has started. While it is not waited for, nobody else has its number."""
+def _write(pipe: int, data: bytes) -> None:
+    """Not through a buffer, which would try it again when it is closed."""
+    while data:
+        data = data[os.write(pipe, data) :]
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """With all that it has started. As long as it was not waited for, nobody else has its number."""
     if process.returncode is None:
-        with suppress(ProcessLookupError, PermissionError):  # it has just ended
+        with suppress(ProcessLookupError, PermissionError):  # nothing of it runs any more
             os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
