@@ -79,12 +79,17 @@ class Report:
         """
         with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as workers:
             running = {workers.submit(job.run): job.title for job in jobs}
-            for done in as_completed(running):
-                title, (code, seconds, output) = running[done], done.result()
-                outcome = f"FAILED ({code})" if code else "ok"
-                print(f"\n{output}== {title}: {outcome}, {seconds:.1f} s", flush=True)
-                if code:
-                    self.failed.append(title)
+            try:
+                for done in as_completed(running):
+                    self.note(running[done], *done.result())
+            finally:
+                workers.shutdown(cancel_futures=True)  # after Ctrl-C nothing more is begun
+
+    def note(self, title: str, code: int, seconds: float, output: str) -> None:
+        outcome = f"FAILED ({code})" if code else "ok"
+        print(f"\n{output}== {title}: {outcome}, {seconds:.1f} s", flush=True)
+        if code:
+            self.failed.append(title)
 
     def skip(self, reason: str) -> None:
         print(f"\n== skipped: {reason}", flush=True)
@@ -140,8 +145,8 @@ def test(report: Report, pytest_arguments: list[str]) -> None:
 def parts_of_the_suite() -> dict[str, list[str]]:
     """Arguments for pytest: a folder's test files, dealt like cards where they are many.
 
-    A part takes a minute or two, so that no processor is idle for long while another has the last one. What takes
-    longest comes first: a part that is begun late should be short.
+    So a part takes a minute or two, and no processor is idle for long while another has the last one. By luck the names
+    of the folders are in the right order: the quick unit tests fill the gaps at the end.
     """
     parts = {}
     for folder in sorted({path.parent for path in ROOT.glob("tests/**/test_*.py")}):
