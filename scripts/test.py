@@ -10,12 +10,13 @@ means no tests in a browser.
 """
 
 import getpass
+import math
 import os
 import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,16 +44,25 @@ for url in sys.stdin.read().split():
         print(url)
         break
 """
-
-
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FILES_IN_A_PART = 25
 
 
 @dataclass(frozen=True)
 class Job:
     title: str
     command: list[str | Path]
-    variables: dict[str, str | None]
+    variables: dict[str, str | None] = field(default_factory=dict)
+
+    def run(self) -> tuple[int, float, str]:
+        """The exit code, how many seconds it took, and what it printed."""
+        print(f"\n== {self.title}: begun", flush=True)
+        started = time.monotonic()
+        done = subprocess.run(
+            self.command, cwd=ROOT, env=surroundings(self.variables), check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
+        )  # fmt: skip
+        return done.returncode, time.monotonic() - started, done.stdout
 
 
 @dataclass
@@ -62,23 +72,24 @@ class Report:
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
-    def run(self, title: str, *command: str | Path, **variables: str | None) -> None:
-        print(f"\n== {title}", flush=True)
-        started = time.monotonic()
-        code = subprocess.run(command, cwd=ROOT, env=surroundings(variables), check=False).returncode
+    def run(self, jobs: list[Job]) -> None:
+        """In this order, one on each processor and one more, since tests also wait: for servers, disks, a browser.
+
+        What each prints comes in one piece when it ends.
+        """
+        with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as workers:
+            running = {workers.submit(job.run): job.title for job in jobs}
+            try:
+                for done in as_completed(running):
+                    self.note(running[done], *done.result())
+            finally:
+                workers.shutdown(cancel_futures=True)  # after Ctrl-C nothing more is begun
+
+    def note(self, title: str, code: int, seconds: float, output: str) -> None:
         outcome = f"FAILED ({code})" if code else "ok"
-        print(f"== {title}: {outcome}, {time.monotonic() - started:.1f} s", flush=True)
+        print(f"\n{output}== {title}: {outcome}, {seconds:.1f} s", flush=True)
         if code:
             self.failed.append(title)
-
-    def run_together(self, jobs: list[Job]) -> None:
-        """Side by side, one on each processor; what each prints comes in one piece when it ends."""
-        with ThreadPoolExecutor(min(len(jobs), os.cpu_count() or 1)) as workers:
-            for title, code, seconds, output in workers.map(run_quietly, jobs):
-                outcome = f"FAILED ({code})" if code else "ok"
-                print(f"{output}\n== {title}: {outcome}, {seconds:.1f} s", flush=True)
-                if code:
-                    self.failed.append(title)
 
     def skip(self, reason: str) -> None:
         print(f"\n== skipped: {reason}", flush=True)
@@ -95,16 +106,6 @@ class Report:
         return 1 if self.failed else 0
 
 
-def run_quietly(job: Job) -> tuple[str, int, float, str]:
-    print(f"\n== {job.title}: begun", flush=True)
-    started = time.monotonic()
-    done = subprocess.run(
-        job.command, cwd=ROOT, env=surroundings(job.variables), check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace",
-    )  # fmt: skip
-    return job.title, done.returncode, time.monotonic() - started, done.stdout
-
-
 def surroundings(variables: dict[str, str | None]) -> dict[str, str]:
     """The environment of a child: ours, but of the variables for tests only what is given."""
     wanted = {"BACKUP_TEST_DATABASE_URL": None, "BACKUP_TEST_CHROMIUM": None, "BACKUP_TEST_AGAIN": None} | variables
@@ -112,10 +113,12 @@ def surroundings(variables: dict[str, str | None]) -> dict[str, str]:
     return kept | {name: value for name, value in wanted.items() if value}
 
 
-def lint(report: Report, python: Path) -> None:
+def lint_jobs(python: Path) -> list[Job]:
+    jobs = []
     for title, command in LINT.items():
         program, *arguments = command.split()
-        report.run(title, python.parent / program, *arguments)
+        jobs.append(Job(title, [python.parent / program, *arguments]))
+    return jobs
 
 
 def test(report: Report, pytest_arguments: list[str]) -> None:
@@ -124,7 +127,6 @@ def test(report: Report, pytest_arguments: list[str]) -> None:
         report.failed.append("no supported pair of Python and Django can run here")
         return
     first = pairs[0][1]
-    lint(report, first)
     databases = reachable_databases(report, first)
     chromium = find_chromium(report)
     if shutil.which("age") is None:
@@ -133,37 +135,53 @@ def test(report: Report, pytest_arguments: list[str]) -> None:
     covering = not pytest_arguments and "PostgreSQL" in databases
     if covering:
         subprocess.run([first, "-m", "coverage", "erase"], cwd=ROOT, check=True)
-    # Two databases, or on one database two pairs: never two runs on the same server.
-    jobs = jobs_for(pairs, databases, chromium, pytest_arguments, covering=covering)
-    at_once = len(databases) if len(databases) > 1 else len(pairs)
-    for start in range(0, len(jobs), at_once):
-        report.run_together(jobs[start : start + at_once])
+    parts = {"tests": pytest_arguments} if pytest_arguments else parts_of_the_suite()
+    report.run(lint_jobs(first) + test_jobs(parts, pairs, databases, chromium, covering=covering))
     if covering:
-        report.run("coverage data", first, "-m", "coverage", "combine", "--quiet")
-        report.run("coverage", first, "-m", "coverage", "report")
+        report.run([Job("coverage data", [first, "-m", "coverage", "combine", "--quiet"])])
+        report.run([Job("coverage", [first, "-m", "coverage", "report"])])
 
 
-def jobs_for(
+def parts_of_the_suite() -> dict[str, list[str]]:
+    """Arguments for pytest: a folder's test files, dealt like cards where they are many.
+
+    So a part takes a minute or two, and no processor is idle for long while another has the last one. By luck the names
+    of the folders are in the right order: the quick unit tests fill the gaps at the end.
+    """
+    parts = {}
+    for folder in sorted({path.parent for path in ROOT.glob("tests/**/test_*.py")}):
+        files = sorted(str(path.relative_to(ROOT)) for path in folder.glob("test_*.py"))
+        hands = math.ceil(len(files) / FILES_IN_A_PART)
+        for hand in range(hands):
+            name = folder.name if hands == 1 else f"{folder.name} {hand + 1}/{hands}"
+            parts[name] = files[hand::hands]
+    return parts
+
+
+def test_jobs(
+    parts: dict[str, list[str]],
     pairs: list[tuple[str, Path]],
     databases: dict[str, str | None],
     chromium: str | None,
-    pytest_arguments: list[str],
     *,
     covering: bool,
 ) -> list[Job]:
+    """Each part on each pair and database. All may run at once: a test's databases are named after its process."""
     jobs = []
-    for name, python in pairs:
-        # Once is enough: coverage and what is marked slow on the oldest pair, the browser on the newest.
-        oldest, newest = name == pairs[0][0], name == pairs[-1][0]
-        measured = ["-m", "coverage", "run"] if covering and oldest else []
-        for database, url in databases.items():
-            command: list[str | Path] = [python, *measured, "-m", "pytest", *pytest_arguments]
-            variables: dict[str, str | None] = {
-                "BACKUP_TEST_DATABASE_URL": url,
-                "BACKUP_TEST_CHROMIUM": chromium if newest else None,
-                "BACKUP_TEST_AGAIN": None if oldest else "1",
-            }
-            jobs.append(Job(f"tests, {name}, {database}", command, variables))
+    for part, arguments in parts.items():
+        for name, python in pairs:
+            # Once is enough: coverage and what is marked slow on the oldest pair, the browser on the newest.
+            oldest, newest = name == pairs[0][0], name == pairs[-1][0]
+            measured = ["-m", "coverage", "run"] if covering and oldest else []
+            for database, url in databases.items():
+                title = f"{part}, {name}, {database}"
+                command: list[str | Path] = [python, *measured, "-m", "pytest", *arguments]
+                variables: dict[str, str | None] = {
+                    "BACKUP_TEST_DATABASE_URL": url,
+                    "BACKUP_TEST_CHROMIUM": chromium if newest else None,
+                    "BACKUP_TEST_AGAIN": None if oldest else "1",
+                }
+                jobs.append(Job(title, command, variables))
     return jobs
 
 
@@ -211,7 +229,7 @@ def main(arguments: list[str]) -> int:
         if verb == "test":
             test(report, rest)
         elif verb == "lint" and not rest:
-            lint(report, first_pair())
+            report.run(lint_jobs(first_pair()))
         else:
             print(__doc__, file=sys.stderr)
             return 2

@@ -9,6 +9,8 @@ import time
 import pytest
 from playwright.sync_api import expect
 
+from tests.projects import once
+
 from .inspection import axe, fits_a_phone
 
 PAGES = {
@@ -48,6 +50,7 @@ NAMES = re.compile(
 DJANGOS_OWN = {"user", "group", "permission", "relationship"}
 
 
+@once
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
 def test_nobody_is_kept_out_and_nothing_is_too_wide(open_page, administrator, keys, name, scheme):

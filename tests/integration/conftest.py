@@ -20,6 +20,11 @@ from tests.integration.killing import Child
 from tests.zoo.models import Animal, Keeper
 
 ANIMALS = 1200
+FILL = """
+WITH RECURSIVE numbers (number) AS (SELECT 0 UNION ALL SELECT number + 1 FROM numbers WHERE number + 1 < %(animals)s)
+INSERT INTO zoo_animal (name, notes, keeper_id, weight)
+SELECT '猫 ' || number, '', %(keeper)s + number %% 3, number FROM numbers
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +40,8 @@ class SmallZoo:
     def __init__(self, vault: Path) -> None:
         self.vault = vault
         keepers = Keeper.objects.bulk_create(Keeper(name=f"keeper {number}") for number in range(3))
-        Animal.objects.bulk_create(
-            Animal(name=f"猫 {number}", keeper=keepers[number % 3], weight=number) for number in range(ANIMALS)
-        )
+        with connection.cursor() as cursor:  # ten times as fast as objects are, and hundreds of tests begin here
+            cursor.execute(FILL, {"animals": ANIMALS, "keeper": keepers[0].pk})
         Animal.objects.first().friends.add(Animal.objects.last())
 
     def rows(self) -> list[list[tuple[object, ...]]]:

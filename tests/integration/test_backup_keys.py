@@ -15,6 +15,7 @@ from backup_center.services.lease import hold
 from tests.integration.forging import archive_path
 from tests.integration.pages import ALL, browser, person
 from tests.integration.test_page_backup import at
+from tests.projects import once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,6 +57,8 @@ def test_a_key_is_made_for_its_owner_alone_and_never_overwritten(tmp_path, said)
     assert refused("generate", str(tmp_path / "nowhere" / "key.txt")).returncode == 1
 
 
+@once
+@pytest.mark.slow
 def test_a_key_may_be_protected_by_a_passphrase(small_zoo, backups, restores, said, settings, tmp_path, monkeypatch):
     file = tmp_path / "protected.txt"
     assert "BACKUP_ENCRYPTION_PASSPHRASE" in str(refused("generate", str(file), "--protect"))

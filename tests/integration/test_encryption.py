@@ -18,6 +18,7 @@ from backup_center.services.connecting import engine_connection
 from backup_center.services.ordering import request_for
 from tests.integration.encrypting import key_path
 from tests.integration.forging import archive_path, flip, sidecar_path
+from tests.projects import once
 from tests.zoo.models import Animal, Keeper
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -235,6 +236,8 @@ def test_backups_of_before_a_change_of_recipients_stay_readable(
     assert small_zoo.rows() == spoilt
 
 
+@once
+@pytest.mark.slow
 def test_a_passphrase_alone_opens_what_it_closed_also_after_recipients_took_its_place(
     small_zoo, backups, restores, people, settings, monkeypatch
 ):
