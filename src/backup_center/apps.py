@@ -19,7 +19,7 @@ class BackupCenterConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from . import alarm_checks, checks, receivers  # noqa: F401  # checks register once the app registry is there
+        from . import checks, receivers  # noqa: F401  # checks register once the app registry is there
         from .conf import uses_celery
 
         receivers.connect()

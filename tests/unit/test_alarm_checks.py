@@ -7,7 +7,7 @@ import sys
 import pytest
 from django.core.checks import Error, Info, Warning  # noqa: A004  # they are what a check returns
 
-from backup_center.alarm_checks import check_alarms, check_channels
+from backup_center.checks import check_alarms, check_channels
 
 
 def numbers() -> dict[str, str]:

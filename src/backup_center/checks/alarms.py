@@ -11,7 +11,7 @@ from django.core.validators import validate_email
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from .conf import AlarmSettings, get_alarm_settings
+from ..conf import AlarmSettings, get_alarm_settings
 
 SHORTEST_TOKEN = 32  # characters
 
@@ -52,7 +52,7 @@ def _channels(alarms: AlarmSettings) -> Iterator[checks.CheckMessage]:
         yield checks.Error(text, hint=hint, id="backup_center.E050")
     if not alarms.urls:
         return
-    from .services import channels  # only here: Apprise takes its time
+    from ..services import channels  # only here: Apprise takes its time
 
     if not channels.is_apprise_there():
         text = _("BACKUP_ALARM_URLS is set, but Apprise isn't installed: nobody is told there.")

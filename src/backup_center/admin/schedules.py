@@ -11,11 +11,12 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from .models import Job, Schedule
-from .schedule_form import ScheduleForm
-from .services import origin, timetable
+from ..models import Job, Schedule
+from ..schedule_form import ScheduleForm
+from ..services import origin, timetable
 
 
+@admin.register(Schedule)
 class ScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic when it runs
     form = ScheduleForm
     list_display = ("action", "cron", "overlap", "enabled", "last_run", "last_result", "next_run_at")

@@ -1,104 +1,35 @@
-"""Django's admin: backups, the log and alarms, to look at. What it does to backups, the service does."""
+"""Backups, and the way to our own pages. What is done to backups, the service does."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from copy import copy
 from typing import Any, ClassVar, cast
-from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected as ask_before_deleting
 from django.contrib.admin.utils import flatten_fieldsets
-from django.contrib.auth import get_permission_codename
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, models, transaction
+from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.template.defaultfilters import date
-from django.urls import NoReverseMatch, URLPattern, path, reverse
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from . import quantities, registry
-from .admin_schedules import ScheduleAdmin
-from .engine.errors import BackupCenterError, Busy
-from .models import Alarm, BackupCenter, BackupLog, BackupRecord, Schedule
-from .services import BackupService, identity, journal, origin
-from .services.connecting import home_alias
+from .. import quantities, registry
+from ..engine.errors import BackupCenterError, Busy
+from ..models import BackupCenter, BackupLog, BackupRecord
+from ..services import BackupService, origin
+from ..services.connecting import home_alias
+from .guarding import ask_who, note_refusal
+from .parts import ROWS, ReadOnlyAdmin, may, moment, page, table, yes_or_no
 
 Fieldsets = tuple[tuple[Any, Any], ...]
 
+
 ENTRIES = 20  # of the log, on the page of a backup
-LOGGED_PATH = 500  # characters of a URL that the log keeps
-ROWS = 50  # of a list: Django takes a millisecond for each
-
-
-def page(name: str) -> str | None:
-    """The URL of one of our own pages; ``None`` where the project doesn't include them."""
-    try:
-        return reverse(f"backup:{name}")
-    except NoReverseMatch:
-        return None
-
-
-def may(request: HttpRequest, verb: str, model: type[models.Model]) -> bool:
-    """Asked by the model's own label, which isn't ``backup`` in every project."""
-    codename = get_permission_codename(verb, model._meta)
-    return request.user.has_perm(f"{model._meta.app_label}.{codename}")
-
-
-def ask_who(admin_: admin.ModelAdmin[Any], request: HttpRequest) -> HttpResponse | None:
-    """The way to the password, as our own pages go it; ``None`` once it is known who this is."""
-    if (answer := identity.asks_the_host(request)) or identity.is_confirmed(request):
-        return answer
-    if url := page("confirm_identity"):
-        admin_.message_user(request, _("Nothing was changed yet: enter your password first."), messages.WARNING)
-        return HttpResponseRedirect(f"{url}?{urlencode({'next': request.get_full_path()})}")
-    text = _("Nothing was changed: the page that asks for your password is missing. Include backup_center.urls.")
-    admin_.message_user(request, text, messages.ERROR)
-    return HttpResponseRedirect(reverse("admin:index", current_app=admin_.admin_site.name))
-
-
-def note_refusal(request: HttpRequest, verb: str) -> None:
-    """As our own pages do; Django's 403 follows."""
-    codename = f"{BackupRecord._meta.app_label}.{get_permission_codename(verb, BackupRecord._meta)}"
-    message = _("Your account may not do this: it lacks the permission %(permission)s.") % {"permission": codename}
-    facts: dict[str, Any] = {"path": request.path[:LOGGED_PATH], "method": request.method}
-    try:
-        with origin.acting_for(request):
-            journal.write(
-                BackupLog.Operation.ACCESS, BackupLog.Level.WARNING, message,
-                user=cast(AbstractBaseUser, request.user), refused=True, **facts,
-            )  # fmt: skip
-    except DatabaseError as error:
-        journal.logger.error("%s %s: %s (%s)", request.user.get_username(), facts["path"], message, error)
-
-
-def yes_or_no(name: str) -> Any:
-    """A flag in words: the admin's red cross for a no would cry that a backup isn't damaged."""
-
-    @admin.display(description=cast(Any, BackupRecord._meta.get_field(name)).verbose_name)
-    def shown(_admin: Any, record: BackupRecord) -> str:
-        return _("Yes") if getattr(record, name) else _("No")
-
-    return shown
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic when it runs
-    """Nothing to add, change or delete."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(BackupCenter)
@@ -285,49 +216,3 @@ class BackupRecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         every = reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist", current_app=self.admin_site.name)
         link = format_html('<p><a href="{}?backup_record={}">{}</a></p>', every, record.pk, _("All its entries"))
         return table((_("time"), _("operation"), _("level"), _("by"), _("message")), rows) + link
-
-
-@admin.register(BackupLog)
-class BackupLogAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "operation", "log_level", "backup_name", "message", "operated_by_name", "origin")
-    list_filter = ("operation", "log_level", "refused", "created_at")
-    search_fields = ("message", "backup_name", "operated_by_name", "origin")
-    fields = ("created_at", "operation", "log_level", "refused", "backup_name", "backup_record", "message", "facts",
-              "operated_by_name", "operated_by_key", "origin", "number", "hash")  # fmt: skip
-    readonly_fields = fields
-    list_per_page = ROWS
-    # The log grows for as long as the project lives: it is counted once a page, and read along its primary key.
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    sortable_by = ()
-
-    @admin.display(description=gettext_lazy("details"))
-    def facts(self, entry: BackupLog) -> str:
-        return format_html("<pre>{}</pre>", json.dumps(entry.details, ensure_ascii=False, indent=2))
-
-
-@admin.register(Alarm)
-class AlarmAdmin(ReadOnlyAdmin):
-    list_display = ("opened_at", "kind", "message", "count", "last_seen_at", "closed_at", "notified_at")
-    list_filter = ("kind", ("closed_at", admin.EmptyFieldListFilter), "opened_at")
-    search_fields = ("message", "subject")
-    fields = ("kind", "subject", "message", "opened_at", "last_seen_at", "count", "closed_at", "notified_at")
-    readonly_fields = fields
-    list_per_page = ROWS
-
-
-admin.site.register(Schedule, ScheduleAdmin)
-
-
-def moment(entry: BackupLog) -> str:
-    when = entry.created_at
-    return date(quantities.local(when), "DATETIME_FORMAT")
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> SafeString:
-    cells = [format_html_join("", "<td>{}</td>", ((cell,) for cell in row)) for row in rows]
-    return format_html(
-        "<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>",
-        format_html_join("", "<th>{}</th>", ((heading,) for heading in headings)),
-        format_html_join("", "<tr>{}</tr>", ((row,) for row in cells)),
-    )
