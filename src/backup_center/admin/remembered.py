@@ -56,8 +56,10 @@ class JobAdmin(ReadOnlyAdmin):
     )
     list_filter = ("status", "action", "created_at")
     search_fields = ("backup_name", "requested_by_name", "error")
-    fields = ("action", "status", "record", "backup_name", "schedule", "slot", "requested_by_name", "origin",
-              "created_at", "started_at", "ended_at", "attempts", "worker", "heartbeat_at", "error", "outcome")  # fmt: skip
+    fields = (
+        "action", "status", "record", "backup_name", "schedule", "slot", "requested_by_name", "origin", "created_at",
+        "started_at", "ended_at", "attempts", "worker", "heartbeat_at", "error", "outcome",
+    )  # fmt: skip
     readonly_fields = fields
     list_select_related = ("schedule",)
     list_per_page = ROWS
