@@ -99,7 +99,26 @@ browser() {
     say "Chinese: $(fc-match --format '%{family[0]}' sans:lang=zh-cn)"
 }
 
+answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# NAME PORT PACKAGE and the command that starts it without an init system.
+broker() {
+    local name=$1 port=$2 package=$3
+    shift 3
+    if ! answers "$port"; then
+        can_install || fail "$name doesn't answer on 127.0.0.1:$port. Run this as root on Debian or Ubuntu, or start one yourself."
+        command -v "$1" >/dev/null || install "$package"
+        # Its installation may have started it.
+        answers "$port" || { say "starting $name"; "$@"; }
+        for _ in $(seq 60); do answers "$port" && break; sleep 1; done
+        answers "$port" || fail "$name was started and doesn't answer on 127.0.0.1:$port."
+    fi
+    say "$name: 127.0.0.1:$port"
+}
+
 python
 postgresql
+broker Redis 6379 redis-server redis-server --daemonize yes --bind 127.0.0.1 --port 6379 --save "" --appendonly no
+broker RabbitMQ 5672 rabbitmq-server rabbitmq-server -detached
 age
 browser

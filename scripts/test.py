@@ -13,6 +13,7 @@ import getpass
 import math
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -44,6 +45,7 @@ for url in sys.stdin.read().split():
         print(url)
         break
 """
+BROKERS = {"Redis": 6379, "RabbitMQ": 5672}  # where the tests that need them look, and skip themselves
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FILES_IN_A_PART = 25
 
@@ -129,6 +131,9 @@ def test(report: Report, pytest_arguments: list[str]) -> None:
     first = pairs[0][1]
     databases = reachable_databases(report, first)
     chromium = find_chromium(report)
+    for name, port in BROKERS.items():
+        if not answers(port):
+            report.skip(f"{name} doesn't answer on 127.0.0.1:{port}; `make services` may help")
     if shutil.which("age") is None:
         report.skip("age is not here, so that no encrypted backup is opened by hand; `make services` may help")
     # Only what runs whole, on every database, can be held to the threshold.
@@ -209,6 +214,14 @@ def reachable_databases(report: Report, python: Path) -> dict[str, str | None]:
     else:
         report.skip(f"PostgreSQL can't be reached; `make services` may help\n{probe.stderr.strip()}")
     return databases
+
+
+def answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=3).close()
+    except OSError:
+        return False
+    return True
 
 
 def find_chromium(report: Report) -> str | None:
