@@ -76,7 +76,7 @@ postgresql() {
 }
 
 age() {
-    if ! command -v age >/dev/null; then
+    if ! type -P age >/dev/null; then  # not this function
         can_install || fail "age is missing: it opens encrypted backups by hand. On Debian or Ubuntu: apt-get install age"
         install age
     fi
