@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from . import ranges
-from .contents import chunk_rows
+from .contents import chunk_body
 from .dialects.base import Connection, Piece, Staged, key_range
 from .differences import Pairing, Row
 from .manifest import Manifest
@@ -78,9 +78,11 @@ class _Changes:
             yield batch
 
     def _compare(self, number: int, pieces: Iterator[Piece], batch: _Batch) -> None:
-        backup = chunk_rows(self.replacement.table, number, self.source)
-        live = chain.from_iterable(orjson.loads(piece.body) for piece in pieces)
-        gone, come = [], []
+        table = self.replacement.table
+        body = chunk_body(table, number, self.source)
+        backup, live = ranges.unequal(body, table.chunks[number].rows, pieces)
+        gone: list[tuple[Any, ...]] = []
+        come: list[Row] = []
         for old, new in self.pairing.pairs(backup, live):
             if old is not None:
                 gone.append(self.pairing.key(old))
@@ -88,7 +90,7 @@ class _Changes:
                 come.append(new)
             if len(gone) > OVERGROWN:
                 self.emptied.append(number)
-                gone, come = [], backup
+                gone, come = [], orjson.loads(body)
                 break
         batch.gone += gone
         batch.come += come

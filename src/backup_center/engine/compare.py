@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import orjson
 
 from . import parents, ranges, replacements
-from .contents import chunk_rows, column_values
-from .dialects.base import Connection
-from .differences import Differences, FieldChange, RowChange
+from .contents import chunk_body, chunk_rows, column_values
+from .dialects.base import Connection, Piece
+from .differences import Differences, FieldChange, Row, RowChange
 from .references import BrokenReference, broken_references
 from .replacements import Replacement, Way
 from .selection import Selection, match
@@ -155,8 +154,7 @@ class _Comparison:
         # Closed before anything else is asked of this connection, whatever goes wrong.
         with closing(self.connection.pieces(self.live, ranges.borders(self.table), wanted)) as pieces:
             for number, own in ranges.by_range(pieces, numbers):
-                backup = self._backup_rows(number)
-                self.differences.compare(backup, chain.from_iterable(orjson.loads(piece.body) for piece in own))
+                self.differences.compare(*self._sides(number, own))
                 yield self.table.chunks[number].rows
 
     def result(self) -> TableChange:
@@ -184,7 +182,14 @@ class _Comparison:
                 self.differences.compare(backup, iter(live))
                 yield len(backup)
 
-    def _backup_rows(self, number: int) -> list[list[Any]]:
+    def _sides(self, number: int, own: Iterator[Piece]) -> tuple[list[Row], Iterator[Row]]:
+        """The backup's rows of a range and the live ones; where that is all that matters, only what is not the same."""
+        if self.maps or self.replacement.way is Way.ADD:
+            return self._backup_rows(number), chain.from_iterable(orjson.loads(piece.body) for piece in own)
+        body = chunk_body(self.table, number, self.source)
+        return ranges.unequal(body, self.table.chunks[number].rows, own)
+
+    def _backup_rows(self, number: int) -> list[Row]:
         """As they would be restored: with ids that mean something else here mapped."""
         rows = chunk_rows(self.table, number, self.source)
         for index, ids in self.maps.items():

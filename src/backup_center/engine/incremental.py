@@ -35,7 +35,8 @@ def scan(was: Table, live: LiveTable, parent: Manifest, connection: Connection) 
     if not wanted:
         yield from was.chunks
         return
-    with closing(connection.pieces(live, ranges.borders(was), None if len(wanted) == total else wanted)) as pieces:
+    some = None if len(wanted) == total else wanted
+    with closing(connection.pieces(live, ranges.borders(was), some, hashed=True)) as pieces:
         read = ranges.by_range(pieces, wanted)
         following = next(read, None)
         for number, chunk in enumerate(was.chunks):
