@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import orjson
 
 from . import ranges
 from .contents import chunk_body
-from .dialects.base import Connection, Piece, Staged, key_range
+from .dialects.base import CHUNK_ROWS, Connection, Piece, Staged, key_range
 from .differences import Pairing, Row
 from .manifest import Manifest
 from .replacements import Replacement
 from .sources import Source
 
-AT_ONCE = 64  # ranges compared before their rows are staged: so many chunks are held at most
+AT_ONCE = 64 * CHUNK_ROWS  # rows that wait to be staged, and one range more
 OVERGROWN = 2_000  # rows to take away from one range, from which on all of them go: their keys are not worth holding
 
 
@@ -26,6 +25,10 @@ OVERGROWN = 2_000  # rows to take away from one range, from which on all of them
 class _Batch:
     gone: list[tuple[Any, ...]] = field(default_factory=list)  # keys
     come: list[Row] = field(default_factory=list)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.gone) + len(self.come) > AT_ONCE
 
 
 def stage(replacement: Replacement, number: int, manifest: Manifest, connection: Connection, source: Source) -> Staged:
@@ -69,13 +72,17 @@ class _Changes:
     def batches(self) -> Iterator[_Batch]:
         """Between two batches the connection is free: what was found is staged on it."""
         table, live = self.replacement.table, self.replacement.live
-        numbers = iter(self.replacement.ranges)
-        while some := list(islice(numbers, AT_ONCE)):
-            batch = _Batch()
-            with closing(self.connection.pieces(live, ranges.borders(table), some)) as pieces:
-                for number, own in ranges.by_range(pieces, some):
+        numbers = self.replacement.ranges
+        while numbers:
+            batch, done = _Batch(), 0
+            with closing(self.connection.pieces(live, ranges.borders(table), numbers)) as pieces:
+                for number, own in ranges.by_range(pieces, numbers):
                     self._compare(number, own, batch)
+                    done += 1
+                    if batch.is_full:
+                        break
             yield batch
+            numbers = numbers[done:]
 
     def _compare(self, number: int, pieces: Iterator[Piece], batch: _Batch) -> None:
         table = self.replacement.table

@@ -13,7 +13,7 @@ from . import parents, ranges, replacements
 from .contents import chunk_body, chunk_rows, column_values
 from .dialects.base import Connection, Piece
 from .differences import Differences, FieldChange, Row, RowChange
-from .references import BrokenReference, broken_references
+from .references import BrokenReference, Coming, broken_references
 from .replacements import Replacement, Way
 from .selection import Selection, match
 from .sources import Source
@@ -111,18 +111,20 @@ def make_plan(selection: Selection, connection: Connection, source: Source, prog
     settled = parents.settle(selection, connection, replacements.find(selection, connection, live), source)
     found = settled.found
     done, total = 0, sum(table.rows for table in selection.tables)
+    keys = connection.foreign_keys([replacement.live for replacement in found])
+    coming = {replacement.table.label: Coming(replacement.live, keys) for replacement in found}
     changes = []
     for replacement in found:
         done += replacement.table.rows - sum(replacement.table.chunks[number].rows for number in replacement.ranges)
         progress("compare", done, total)
-        comparison = _Comparison(replacement, selection, connection, source)
+        comparison = _Comparison(replacement, selection, connection, source, coming[replacement.table.label])
         for rows in comparison.run():
             done += rows
             progress("compare", done, total)
         changes.append(comparison.result())
     touching = [found for found, change in zip(found, changes, strict=True) if not change.same]
     # Where single rows come back, none vanish.
-    broken = settled.broken if selection.picked else broken_references(selection, connection, found, source)
+    broken = settled.broken if selection.picked else broken_references(selection, connection, found, source, coming)
     return Plan(
         tables=tuple(changes),
         references=tuple(reference for reference in broken if reference.nulling is None),
@@ -134,13 +136,22 @@ def make_plan(selection: Selection, connection: Connection, source: Source, prog
 class _Comparison:
     """One table's ranges that differ, row by row."""
 
-    def __init__(self, replacement: Replacement, selection: Selection, connection: Connection, source: Source) -> None:
+    def __init__(
+        self,
+        replacement: Replacement,
+        selection: Selection,
+        connection: Connection,
+        source: Source,
+        coming: Coming,
+    ) -> None:
         self.replacement, self.table, self.live = replacement, replacement.table, replacement.live
         self.connection, self.manifest, self.source = connection, selection.manifest, source
         maps = selection.maps.get(self.table.label, {})
         self.maps = {self.table.names.index(column): ids for column, ids in maps.items()}
         self.rows_now = connection.count(self.live)
-        self.differences = Differences(self.table, only_added=replacement.way is Way.ADD, picked=replacement.picked)
+        self.differences = Differences(
+            self.table, only_added=replacement.way is Way.ADD, picked=replacement.picked, coming=coming.add
+        )
 
     def run(self) -> Iterator[int]:
         """Compares; yields, now and then, how many more of the backup's rows are done."""

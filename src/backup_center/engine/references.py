@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from . import ranges
-from .contents import column_values
+from .contents import REMEMBERED, column_values
 from .dialects.base import Connection, ForeignKey, KeyRange, LiveTable, key_range, runs
 from .manifest import Table
 from .replacements import Replacement, Way
-from .selection import Selection, in_order, is_same
+from .selection import Key, Selection, hashable, in_order, is_same
 from .sources import Source
 
 STAGED = "backup_center_keys"
@@ -80,11 +80,41 @@ class BrokenReference:
         return text % facts
 
 
+class Coming:
+    """The values through which one table's rows that come refer to others, none of them twice.
+
+    Of columns with too many to hold nothing is known in the end.
+    """
+
+    def __init__(self, live: LiveTable, keys: Iterable[ForeignKey]) -> None:
+        own = {key.columns for key in keys if key.child == live.sql}
+        self._places = {columns: [live.names.index(name) for name in columns] for columns in own}
+        self._values: dict[tuple[str, ...], dict[Key, tuple[Any, ...]]] = {columns: {} for columns in own}
+
+    def add(self, row: Sequence[Any]) -> None:
+        for columns, places in self._places.items():
+            known = self._values[columns]
+            value = tuple(row[place] for place in places)
+            if len(known) <= REMEMBERED and None not in value:
+                known[hashable(value)] = value
+
+    def values(self, columns: tuple[str, ...]) -> Collection[tuple[Any, ...]] | None:
+        known = self._values[columns]
+        return known.values() if len(known) <= REMEMBERED else None
+
+
 def broken_references(
-    selection: Selection, connection: Connection, found: Sequence[Replacement], source: Source
+    selection: Selection,
+    connection: Connection,
+    found: Sequence[Replacement],
+    source: Source,
+    coming: Mapping[str, Coming] | None = None,
 ) -> list[BrokenReference]:
-    """References across the edge of the selection, both ways, that the restore would leave pointing to nothing."""
-    references = _References(selection, connection, found, source)
+    """References across the edge of the selection, both ways, that the restore would leave pointing to nothing.
+
+    ``coming``: what is known already of the rows that come, by the tables' labels; the others' chunks are read for it.
+    """
+    references = _References(selection, connection, found, source, coming)
     keys = connection.foreign_keys([replacement.live for replacement in found])
     return [*references.left_behind(keys), *references.without_parents(keys)]
 
@@ -99,9 +129,15 @@ def left_behind(
 
 class _References:
     def __init__(
-        self, selection: Selection, connection: Connection, found: Sequence[Replacement], source: Source
+        self,
+        selection: Selection,
+        connection: Connection,
+        found: Sequence[Replacement],
+        source: Source,
+        coming: Mapping[str, Coming] | None = None,
     ) -> None:
         self.selection, self.connection, self.source = selection, connection, source
+        self.coming = coming or {}
         known, _missing = connection.describe(selection.known)
         self.known = {table.sql: table for table in known}
         self.types = {spec.label: spec.data_type for spec in selection.known}
@@ -162,6 +198,11 @@ class _References:
         staged = [f"c{index}" for index in range(len(key.columns))]
         gone = f"{STAGED} r WHERE NOT EXISTS (SELECT 1 FROM {key.parent} k WHERE "  # noqa: S608
         gone += equal("k", key.parent_columns, "r", staged) + ")"
+        coming = self.coming.get(child.table.label)
+        if coming is not None and (values := coming.values(key.columns)) is not None:
+            self.connection.stage(STAGED, child.live, key.columns, values)
+            yield from self._broken(key, gone, staged, False)
+            return
         # All of a large table's chunks are only read if some parent is gone.
         if child.everywhere and (parent := self._in_manifest(key.parent)) is not None:
             ordered = in_order(self.known[key.parent], parent.names)
