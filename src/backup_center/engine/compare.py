@@ -111,7 +111,8 @@ def make_plan(selection: Selection, connection: Connection, source: Source, prog
     settled = parents.settle(selection, connection, replacements.find(selection, connection, live), source)
     found = settled.found
     done, total = 0, sum(table.rows for table in selection.tables)
-    keys = connection.foreign_keys([replacement.live for replacement in found])
+    restored = {replacement.live.sql: replacement.live for replacement in found}
+    keys = [key for key in connection.foreign_keys(list(restored.values())) if key.parent not in restored]
     coming = {replacement.table.label: Coming(replacement.live, keys) for replacement in found}
     changes = []
     for replacement in found:

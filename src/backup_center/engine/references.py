@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from . import ranges
-from .contents import REMEMBERED, column_values
+from .contents import column_values
 from .dialects.base import Connection, ForeignKey, KeyRange, LiveTable, key_range, runs
 from .manifest import Table
 from .replacements import Replacement, Way
@@ -21,6 +21,7 @@ STAGED = "backup_center_keys"
 VANISHED = "backup_center_vanished"
 NULLED = "backup_center_nulled"
 EXAMPLES = 3
+HELD = 5_000  # values of one key; with more, the chunks are read again instead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +82,13 @@ class BrokenReference:
 
 
 class Coming:
-    """The values through which one table's rows that come refer to others, none of them twice.
+    """The values through which one table's rows that come refer to others, none of them twice, if they can be held.
 
-    Of columns with too many to hold nothing is known in the end.
+    A row that stays as it is needs no look: the database knows what it refers to.
     """
 
     def __init__(self, live: LiveTable, keys: Iterable[ForeignKey]) -> None:
-        own = {key.columns for key in keys if key.child == live.sql}
+        own = {key.columns for key in keys if key.child == live.sql and set(key.columns) <= set(live.names)}
         self._places = {columns: [live.names.index(name) for name in columns] for columns in own}
         self._values: dict[tuple[str, ...], dict[Key, tuple[Any, ...]]] = {columns: {} for columns in own}
 
@@ -95,12 +96,12 @@ class Coming:
         for columns, places in self._places.items():
             known = self._values[columns]
             value = tuple(row[place] for place in places)
-            if len(known) <= REMEMBERED and None not in value:
+            if len(known) <= HELD and None not in value:
                 known[hashable(value)] = value
 
     def values(self, columns: tuple[str, ...]) -> Collection[tuple[Any, ...]] | None:
-        known = self._values[columns]
-        return known.values() if len(known) <= REMEMBERED else None
+        known = self._values.get(columns)
+        return known.values() if known is not None and len(known) <= HELD else None
 
 
 def broken_references(

@@ -146,7 +146,7 @@ class PostgresConnection(Connection):
         self.stage(statements.BORDERS, table, table.key, ends)
         if wanted is None and statements.has_whole_numbers_for_keys(table):
             [(array,)] = self.query(f"SELECT ({statements.border_array()})::text")
-            queries = [statements.range_digests_beside(table, array)]
+            queries = [statements.all_range_digests(table, array)]
         else:
             queries = statements.range_digests(table, wanted, len(ends))
         return {number: (rows, int(total)) for query in queries for number, rows, total in self.query(query)}

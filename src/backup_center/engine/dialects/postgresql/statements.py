@@ -91,7 +91,7 @@ def range_digests(table: LiveTable, wanted: Collection[int] | None, last: int) -
     return [_summed(f"({numbered}) r WHERE NOT {BORDER}")]
 
 
-def range_digests_beside(table: LiveTable, borders: str | None) -> str:
+def all_range_digests(table: LiveTable, borders: str | None) -> str:
     """The same for all ranges of a table whose borders ``border_array`` counted; its servers' processes share the work.
 
     They can't where the borders are in a temporary table. OFFSET keeps the planner from taking the number of a range
