@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from . import ranges
 from .contents import chunk_body
-from .dialects.base import CHUNK_ROWS, Connection, Piece, Staged, key_range
+from .dialects.base import Connection, Piece, Staged, key_range
 from .differences import Pairing, Row
 from .manifest import Table
 from .replacements import Replacement
 from .selection import Picked, Selection
 from .sources import Source
 
-AT_ONCE = 32 * CHUNK_ROWS  # rows that wait to be staged; those of one range more are held at most
+AT_ONCE = 48  # ranges compared before their rows are staged: so many chunks are held at most
+HELD = 4_000  # rows that go and come, held while a safety backup is taken
 OVERGROWN = 2_000  # rows to take away from one range, from which on all of them go: their keys are not worth holding
 
 
@@ -33,13 +35,13 @@ class Found:
 
     @property
     def is_full(self) -> bool:
-        return len(self.gone) + len(self.come) > AT_ONCE
+        return len(self.gone) + len(self.come) > HELD
 
 
 class Passing:
     """Compares the ranges of tables while a safety backup reads them: the rewind that follows need not read them again.
 
-    As many as may wait to be staged; the others are left to the rewind.
+    As long as few enough rows differ; the other ranges are left to the rewind.
     """
 
     def __init__(self, selection: Selection, source: Source) -> None:
@@ -106,21 +108,18 @@ def _found(
 ) -> Iterator[Found]:
     """Between two of them the connection is free: what was found is staged on it."""
     comparing = _Comparing(replacement.table, source, replacement.picked)
-    numbers: Sequence[int] = replacement.ranges
+    known: frozenset[int] = frozenset()
     if passed is not None:
         yield passed
         known = frozenset(passed.ranges)
-        numbers = [number for number in numbers if number not in known]
-    while numbers:
+    numbers = (number for number in replacement.ranges if number not in known)
+    while some := list(islice(numbers, AT_ONCE)):
         found = Found()
         borders = ranges.borders(replacement.table)
-        with closing(connection.pieces(replacement.live, borders, numbers)) as pieces:
-            for number, own in ranges.by_range(pieces, numbers):
+        with closing(connection.pieces(replacement.live, borders, some)) as pieces:
+            for number, own in ranges.by_range(pieces, some):
                 comparing.compare(number, own, found)
-                if found.is_full:
-                    break
         yield found
-        numbers = numbers[len(found.ranges) :]
 
 
 class _Comparing:

@@ -92,7 +92,7 @@ def range_digests(table: LiveTable, wanted: Collection[int] | None, last: int) -
 
 
 def all_range_digests(table: LiveTable, borders: str | None) -> str:
-    """The same for all ranges of a table whose borders ``border_array`` counted; its servers' processes share the work.
+    """The same for all ranges of a table whose borders are ``borders``; several of the server's processes share it.
 
     They can't where the borders are in a temporary table. OFFSET keeps the planner from taking the number of a range
     for as good as the key: it would expect as many ranges as rows, and sort them. Not any 0 will do: where the planner
