@@ -12,6 +12,7 @@ if not settings.ON_POSTGRESQL:
 
 from backup_center.engine.dialects import base
 from backup_center.engine.dialects.base import TableSpec
+from backup_center.engine.dialects.postgresql import reading
 from backup_center.models import BackupLog
 from backup_center.services.connecting import engine_connection
 from tests.conftest import raw_rows
@@ -190,3 +191,27 @@ def test_reading_that_is_left_early_leaves_the_session_usable(read, small_chunks
         chunks.close()
         assert session.query("SELECT 1") == [(1,)]
         assert session.count(table) == 10
+
+
+@pytest.mark.parametrize("chunks", [1, 4])
+def test_digests_of_all_ranges_are_summed_by_several_processes(chunks, schema, monkeypatch):
+    monkeypatch.setattr(reading, "CHUNK_ROWS", 5000 // chunks)
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 1_000_000)
+    schema(
+        "CREATE TABLE legacy (id bigint PRIMARY KEY, name text)",
+        "INSERT INTO legacy SELECT n, 'name ' || n FROM generate_series(-200, 4799) n",
+        "ANALYZE legacy",
+    )
+    with engine_connection("default") as ours, ours.snapshot([LEGACY]):
+        [table] = ours.describe([LEGACY])[0]
+        read = list(ours.chunks(table))
+        for setting in ("min_parallel_table_scan_size", "parallel_setup_cost"):  # no table is too small
+            ours.execute(f"SET LOCAL {setting} = 0")
+        asked = []
+        query = ours.query
+        monkeypatch.setattr(ours, "query", lambda sql, params=(): asked.append(sql) or query(sql, params))
+        found = ours.range_digests(table, [chunk.last for chunk in read[:-1]])
+        plan = "\n".join(line for (line,) in query("EXPLAIN " + asked[-1]))
+    assert found == {number: (chunk.rows, chunk.digest) for number, chunk in enumerate(read)}
+    assert len(read) == chunks
+    assert "Partial HashAggregate" in plan

@@ -4,6 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
+from backup_center.engine import references
 from backup_center.engine.errors import ReferencesInTheWay
 from tests.conftest import raw_rows
 from tests.zoo.models import Animal, Keeper, Legacy, Owned, Passport
@@ -71,6 +72,27 @@ def test_restored_rows_that_refer_to_rows_which_are_gone_are_named(backups, rest
     assert caught.value.problems == (refused,)
     assert rows_of_everything() == before
     assert restores.plan(record).refused == ()
+
+
+@pytest.mark.parametrize("held", [0, 5_000], ids=["read again", "remembered"])
+def test_what_changed_rows_refer_to(held, schema, backups, restores, rows_of_everything, monkeypatch):
+    """Only rows that come are looked at; from the chunks if what they refer to is too much to remember."""
+    monkeypatch.setattr(references, "HELD", held)
+    users = [User.objects.create(username=name) for name in ("stays", "goes", "new")]
+    for user in users[:2]:
+        Owned.objects.create(owner=user)
+    record = backups.create_backup(["ZOO"])
+    Owned.objects.update(owner=users[2])
+    assert restores.plan(record).refused == ()
+    User.objects.filter(username="goes").delete()
+    before = rows_of_everything()
+    [refused] = restores.plan(record).refused
+    assert "1 values in the backup of zoo.owned" in refused
+    assert f"({users[1].pk})" in refused
+    with pytest.raises(ReferencesInTheWay) as caught:
+        restores.restore_from_backup(record)
+    assert caught.value.problems == (refused,)
+    assert rows_of_everything() == before
 
 
 def test_rows_elsewhere_that_refer_to_rows_which_stay_are_not_in_the_way(backups, restores, rows_of_everything):

@@ -8,6 +8,7 @@ from django.db import connection
 from backup_center.engine import changes
 from backup_center.engine.compare import Way
 from backup_center.engine.dialects import base
+from backup_center.engine.dialects.postgresql.connection import PostgresConnection
 from backup_center.models import BackupLog, BackupRecord
 from tests.conftest import raw_rows
 from tests.integration.histories import KEYS, rows, some_history, some_rows
@@ -36,6 +37,7 @@ def test_from_anywhere_to_anywhere(kind, overgrown, small_chunks, legacy, schema
     monkeypatch.setattr(changes, "AT_ONCE", 3)
     if overgrown:
         monkeypatch.setattr(changes, "OVERGROWN", 0)
+        monkeypatch.setattr(changes, "HELD", 3)
     columns, keys = KEYS[kind]
     repeat = "PRIMARY" not in columns
     legacy(columns)
@@ -165,6 +167,27 @@ def test_what_grew_without_bounds_is_taken_away_again(small_zoo, backups, restor
     Keeper.objects.create(name="new")
     restores.restore_from_backup(record)
     assert small_zoo.rows() == before
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="without digests all is read to know what differs")
+@pytest.mark.parametrize(("held", "times"), [(1_000, 1), (0, 2)], ids=["enough room", "no room"])
+def test_what_the_safety_backup_has_read_is_not_read_again(held, times, small_zoo, backups, restores, monkeypatch):
+    monkeypatch.setattr(changes, "HELD", held)
+    record = backups.create_backup()
+    before = small_zoo.rows()
+    Animal.objects.filter(weight__in=[3, 700]).update(name="?")
+    Animal.objects.filter(weight=1100).delete()
+    read = []
+    pieces = PostgresConnection.pieces
+
+    def counted(self, table, *args, **kwargs):
+        read.append(table.label)
+        return pieces(self, table, *args, **kwargs)
+
+    monkeypatch.setattr(PostgresConnection, "pieces", counted)
+    restores.restore_from_backup(record)
+    assert small_zoo.rows() == before
+    assert read == ["zoo.animal"] * times
 
 
 def test_nothing_differs(small_zoo, backups, restores):

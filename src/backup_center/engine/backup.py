@@ -18,7 +18,7 @@ from .archive import ArchiveWriter
 from .chunks import Chunk, Chunks, line_of
 from .dialects.base import Connection, LiveTable, RawChunk, TableSpec
 from .encryption import KEY_SUFFIX, ArchiveKey, Recipients
-from .incremental import lendable, scan
+from .incremental import Watch, lendable, scan
 from .manifest import Manifest, Table
 from .recovery import RECOVERY_TEXT
 from .sidecar import SIDECAR_SUFFIX, Sidecar
@@ -35,6 +35,7 @@ class BackupRequest:
     """What to back up and what to call it. ``facts`` is asked inside the snapshot for what else to remember.
 
     ``parent``: chunks that still hold are borrowed from the archives that have them. The archives must be there.
+    ``watch`` sees the live rows of ranges that differ from the parent's.
     ``recipients``: the archive is encrypted, and its key given to them; ``kept`` then takes the manifest, signed and in
     clear, so that the next backup can borrow without any key.
     """
@@ -53,6 +54,7 @@ class BackupRequest:
     key: bytes = field(repr=False)
     facts: Callable[[Connection], Mapping[str, Any]] = field(default=lambda connection: {})
     parent: Manifest | None = None
+    watch: Watch | None = None
     recipients: Recipients | None = None
     kept: Vault | None = None
 
@@ -170,7 +172,7 @@ def _stored(
 ) -> Iterator[Chunk]:
     """A table's chunks, in order: borrowed, or as the one writer thread has put them into the archive."""
     pending: deque[Future[Chunk]] = deque()
-    for index, found in enumerate(_open_above(_found(request.parent, connection, table))):
+    for index, found in enumerate(_open_above(_found(request, connection, table))):
         if isinstance(found, Chunk):
             pending.append(Future())
             pending[-1].set_result(found)
@@ -183,11 +185,11 @@ def _stored(
         yield pending.popleft().result()
 
 
-def _found(parent: Manifest | None, connection: Connection, table: LiveTable) -> Iterator[Chunk | RawChunk]:
-    was = lendable(parent, table, connection)
-    if parent is None or was is None:
+def _found(request: BackupRequest, connection: Connection, table: LiveTable) -> Iterator[Chunk | RawChunk]:
+    was = lendable(request.parent, table, connection)
+    if request.parent is None or was is None:
         return connection.chunks(table)
-    return scan(was, table, parent, connection)
+    return scan(was, table, request.parent, connection, request.watch)
 
 
 def _open_above(found: Iterator[Chunk | RawChunk]) -> Iterator[Chunk | RawChunk]:

@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 import orjson
 
 from . import parents, ranges, replacements
-from .contents import chunk_rows, column_values
-from .dialects.base import Connection
-from .differences import Differences, FieldChange, RowChange
-from .references import BrokenReference, broken_references
+from .contents import chunk_body, chunk_rows, column_values
+from .dialects.base import Connection, Piece
+from .differences import Differences, FieldChange, Row, RowChange
+from .references import BrokenReference, Coming, broken_references
 from .replacements import Replacement, Way
 from .selection import Selection, match
 from .sources import Source
@@ -112,18 +111,21 @@ def make_plan(selection: Selection, connection: Connection, source: Source, prog
     settled = parents.settle(selection, connection, replacements.find(selection, connection, live), source)
     found = settled.found
     done, total = 0, sum(table.rows for table in selection.tables)
+    restored = {replacement.live.sql: replacement.live for replacement in found}
+    keys = [key for key in connection.foreign_keys(list(restored.values())) if key.parent not in restored]
+    coming = {replacement.table.label: Coming(replacement.live, keys) for replacement in found}
     changes = []
     for replacement in found:
         done += replacement.table.rows - sum(replacement.table.chunks[number].rows for number in replacement.ranges)
         progress("compare", done, total)
-        comparison = _Comparison(replacement, selection, connection, source)
+        comparison = _Comparison(replacement, selection, connection, source, coming[replacement.table.label])
         for rows in comparison.run():
             done += rows
             progress("compare", done, total)
         changes.append(comparison.result())
     touching = [found for found, change in zip(found, changes, strict=True) if not change.same]
     # Where single rows come back, none vanish.
-    broken = settled.broken if selection.picked else broken_references(selection, connection, found, source)
+    broken = settled.broken if selection.picked else broken_references(selection, connection, found, source, coming)
     return Plan(
         tables=tuple(changes),
         references=tuple(reference for reference in broken if reference.nulling is None),
@@ -135,13 +137,22 @@ def make_plan(selection: Selection, connection: Connection, source: Source, prog
 class _Comparison:
     """One table's ranges that differ, row by row."""
 
-    def __init__(self, replacement: Replacement, selection: Selection, connection: Connection, source: Source) -> None:
+    def __init__(
+        self,
+        replacement: Replacement,
+        selection: Selection,
+        connection: Connection,
+        source: Source,
+        coming: Coming,
+    ) -> None:
         self.replacement, self.table, self.live = replacement, replacement.table, replacement.live
         self.connection, self.manifest, self.source = connection, selection.manifest, source
         maps = selection.maps.get(self.table.label, {})
         self.maps = {self.table.names.index(column): ids for column, ids in maps.items()}
         self.rows_now = connection.count(self.live)
-        self.differences = Differences(self.table, only_added=replacement.way is Way.ADD, picked=replacement.picked)
+        self.differences = Differences(
+            self.table, only_added=replacement.way is Way.ADD, picked=replacement.picked, coming=coming.add
+        )
 
     def run(self) -> Iterator[int]:
         """Compares; yields, now and then, how many more of the backup's rows are done."""
@@ -155,8 +166,7 @@ class _Comparison:
         # Closed before anything else is asked of this connection, whatever goes wrong.
         with closing(self.connection.pieces(self.live, ranges.borders(self.table), wanted)) as pieces:
             for number, own in ranges.by_range(pieces, numbers):
-                backup = self._backup_rows(number)
-                self.differences.compare(backup, chain.from_iterable(orjson.loads(piece.body) for piece in own))
+                self.differences.compare(*self._sides(number, own))
                 yield self.table.chunks[number].rows
 
     def result(self) -> TableChange:
@@ -184,7 +194,14 @@ class _Comparison:
                 self.differences.compare(backup, iter(live))
                 yield len(backup)
 
-    def _backup_rows(self, number: int) -> list[list[Any]]:
+    def _sides(self, number: int, own: Iterator[Piece]) -> tuple[list[Row], Iterator[Row]]:
+        """The backup's rows of a range and the live ones; where that is all that matters, only what is not the same."""
+        if self.maps or self.replacement.way is Way.ADD:
+            return self._backup_rows(number), chain.from_iterable(orjson.loads(piece.body) for piece in own)
+        body = chunk_body(self.table, number, self.source)
+        return ranges.unequal(body, self.table.chunks[number].rows, own)
+
+    def _backup_rows(self, number: int) -> list[Row]:
         """As they would be restored: with ids that mean something else here mapped."""
         rows = chunk_rows(self.table, number, self.source)
         for index, ids in self.maps.items():

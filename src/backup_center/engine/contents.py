@@ -61,6 +61,10 @@ def rows_between(table: Table, start: int, stop: int, source: Source) -> Iterato
 
 def chunk_rows(table: Table, index: int, source: Source) -> list[list[Any]]:
     """The rows of one chunk, which is checked before it is used."""
-    name = entry_name(table.label, index)
-    rows: list[list[Any]] = orjson.loads(source.body(table.chunks[index], name))
+    rows: list[list[Any]] = orjson.loads(chunk_body(table, index, source))
     return rows
+
+
+def chunk_body(table: Table, index: int, source: Source) -> bytes:
+    """The same, not parsed."""
+    return source.body(table.chunks[index], entry_name(table.label, index))

@@ -125,10 +125,17 @@ class Pairing:
 
 
 class Differences:
-    """The differences of one table, counted, with a few examples of each kind."""
+    """The differences of one table, counted, with a few examples of each kind. ``coming`` is told of all that comes."""
 
-    def __init__(self, table: Table, *, only_added: bool, picked: Picked | None = None) -> None:
-        self._names = table.names
+    def __init__(
+        self,
+        table: Table,
+        *,
+        only_added: bool,
+        picked: Picked | None = None,
+        coming: Callable[[Row], None] = lambda row: None,
+    ) -> None:
+        self._names, self._coming = table.names, coming
         self._pairing = Pairing(table, only_added=only_added, picked=picked)
         self._counts: Counter[str] = Counter()
         self._examples: dict[str, list[RowChange]] = {kind: [] for kind in KINDS}
@@ -154,6 +161,8 @@ class Differences:
         for old, new in self._pairing.pairs(backup, live):
             kind = ADDED if old is None else REMOVED if new is None else CHANGED
             self._counts[kind] += 1
+            if new is not None:
+                self._coming(new)
             row = new if old is None else old
             if row is not None and len(self._examples[kind]) < EXAMPLES:
                 fields = tuple(self._fields(old, new))

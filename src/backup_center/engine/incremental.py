@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import chain
 
@@ -11,6 +11,9 @@ from .chunks import Chunk
 from .dialects.base import CHUNK_BYTES, CHUNK_ROWS, Connection, LiveTable, Piece, RawChunk
 from .manifest import Manifest, Table
 from .selection import digests_compare
+
+# Label, number of the range, its live rows → the same rows, looked at on their way
+Watch = Callable[[str, int, Iterator[Piece]], Iterator[Piece]]
 
 
 def lendable(parent: Manifest | None, live: LiveTable, connection: Connection) -> Table | None:
@@ -24,10 +27,13 @@ def lendable(parent: Manifest | None, live: LiveTable, connection: Connection) -
     return was if same else None
 
 
-def scan(was: Table, live: LiveTable, parent: Manifest, connection: Connection) -> Iterator[Chunk | RawChunk]:
+def scan(
+    was: Table, live: LiveTable, parent: Manifest, connection: Connection, watch: Watch | None = None
+) -> Iterator[Chunk | RawChunk]:
     """The live table in key order: the parent's chunks where they still hold, otherwise what is there now.
 
-    By the database's own digests, where it has them; else every row is read, and compared byte for byte.
+    By the database's own digests, where it has them; else every row is read, and compared byte for byte. Only ranges
+    that are known to differ before they are read are given to ``watch``.
     """
     total = len(was.chunks)
     hashed = digests_compare(parent, connection)
@@ -35,13 +41,18 @@ def scan(was: Table, live: LiveTable, parent: Manifest, connection: Connection) 
     if not wanted:
         yield from was.chunks
         return
-    with closing(connection.pieces(live, ranges.borders(was), None if len(wanted) == total else wanted)) as pieces:
+    some = None if len(wanted) == total else wanted
+    with closing(connection.pieces(live, ranges.borders(was), some, hashed=True)) as pieces:
         read = ranges.by_range(pieces, wanted)
         following = next(read, None)
         for number, chunk in enumerate(was.chunks):
             if following is not None and following[0] == number:
+                own = following[1]
                 # What the digests tell apart is not the same; the rows need not be compared once more.
-                yield from _cut(following[1]) if hashed else _as_it_is(chunk, following[1])
+                if hashed:
+                    yield from _cut(watch(was.label, number, own) if watch else own)
+                else:
+                    yield from _as_it_is(chunk, own)
                 following = next(read, None)
             else:
                 yield chunk

@@ -15,7 +15,6 @@ from django.utils.translation import gettext as _
 
 from . import changes
 from .dialects.base import Connection, ForeignKey, LiveTable
-from .manifest import Manifest
 from .references import EXAMPLES, STAGED, BrokenReference, equal
 from .replacements import Replacement
 from .selection import Key, Picked, Selection, hashable
@@ -38,7 +37,7 @@ def settle(selection: Selection, connection: Connection, found: Sequence[Replace
     if not selection.picked:
         return Settled(found=list(found))
     references = connection.foreign_keys([each.live for each in found])
-    coming = _Coming(found, selection.manifest, connection, source)
+    coming = _Coming(found, connection, source)
     lost: dict[tuple[str, str], _Orphans] = {}  # by child and parent
     while orphans := list(coming.orphans(references)):
         for some in orphans:
@@ -65,12 +64,10 @@ class _Orphans:
 class _Coming:
     """The rows that are about to come, by table."""
 
-    def __init__(
-        self, found: Sequence[Replacement], manifest: Manifest, connection: Connection, source: Source
-    ) -> None:
+    def __init__(self, found: Sequence[Replacement], connection: Connection, source: Source) -> None:
         self.connection = connection
         self.tables = {each.live.sql: each for each in found}
-        self.rows = {each.live.sql: changes.coming(each, manifest, connection, source) for each in found}
+        self.rows = {each.live.sql: changes.coming(each, connection, source) for each in found}
         self.dropped: defaultdict[str, set[Key]] = defaultdict(set)
 
     def orphans(self, references: Sequence[ForeignKey]) -> Iterator[_Orphans]:

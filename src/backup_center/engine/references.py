@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -14,13 +14,14 @@ from .contents import column_values
 from .dialects.base import Connection, ForeignKey, KeyRange, LiveTable, key_range, runs
 from .manifest import Table
 from .replacements import Replacement, Way
-from .selection import Selection, in_order, is_same
+from .selection import Key, Selection, hashable, in_order, is_same
 from .sources import Source
 
 STAGED = "backup_center_keys"
 VANISHED = "backup_center_vanished"
 NULLED = "backup_center_nulled"
 EXAMPLES = 3
+HELD = 5_000  # values of one key; with more, the chunks are read again instead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +81,41 @@ class BrokenReference:
         return text % facts
 
 
+class Coming:
+    """The values through which one table's rows that come refer to others, none of them twice, if they can be held.
+
+    A row that stays as it is needs no look: the database knows what it refers to.
+    """
+
+    def __init__(self, live: LiveTable, keys: Iterable[ForeignKey]) -> None:
+        own = {key.columns for key in keys if key.child == live.sql and set(key.columns) <= set(live.names)}
+        self._places = {columns: [live.names.index(name) for name in columns] for columns in own}
+        self._values: dict[tuple[str, ...], dict[Key, tuple[Any, ...]]] = {columns: {} for columns in own}
+
+    def add(self, row: Sequence[Any]) -> None:
+        for columns, places in self._places.items():
+            known = self._values[columns]
+            value = tuple(row[place] for place in places)
+            if len(known) <= HELD and None not in value:
+                known[hashable(value)] = value
+
+    def values(self, columns: tuple[str, ...]) -> Collection[tuple[Any, ...]] | None:
+        known = self._values.get(columns)
+        return known.values() if known is not None and len(known) <= HELD else None
+
+
 def broken_references(
-    selection: Selection, connection: Connection, found: Sequence[Replacement], source: Source
+    selection: Selection,
+    connection: Connection,
+    found: Sequence[Replacement],
+    source: Source,
+    coming: Mapping[str, Coming] | None = None,
 ) -> list[BrokenReference]:
-    """References across the edge of the selection, both ways, that the restore would leave pointing to nothing."""
-    references = _References(selection, connection, found, source)
+    """References across the edge of the selection, both ways, that the restore would leave pointing to nothing.
+
+    ``coming``: what is known already of the rows that come, by the tables' labels; the others' chunks are read for it.
+    """
+    references = _References(selection, connection, found, source, coming)
     keys = connection.foreign_keys([replacement.live for replacement in found])
     return [*references.left_behind(keys), *references.without_parents(keys)]
 
@@ -99,9 +130,15 @@ def left_behind(
 
 class _References:
     def __init__(
-        self, selection: Selection, connection: Connection, found: Sequence[Replacement], source: Source
+        self,
+        selection: Selection,
+        connection: Connection,
+        found: Sequence[Replacement],
+        source: Source,
+        coming: Mapping[str, Coming] | None = None,
     ) -> None:
         self.selection, self.connection, self.source = selection, connection, source
+        self.coming = coming or {}
         known, _missing = connection.describe(selection.known)
         self.known = {table.sql: table for table in known}
         self.types = {spec.label: spec.data_type for spec in selection.known}
@@ -162,6 +199,11 @@ class _References:
         staged = [f"c{index}" for index in range(len(key.columns))]
         gone = f"{STAGED} r WHERE NOT EXISTS (SELECT 1 FROM {key.parent} k WHERE "  # noqa: S608
         gone += equal("k", key.parent_columns, "r", staged) + ")"
+        coming = self.coming.get(child.table.label)
+        if coming is not None and (values := coming.values(key.columns)) is not None:
+            self.connection.stage(STAGED, child.live, key.columns, values)
+            yield from self._broken(key, gone, staged, False)
+            return
         # All of a large table's chunks are only read if some parent is gone.
         if child.everywhere and (parent := self._in_manifest(key.parent)) is not None:
             ordered = in_order(self.known[key.parent], parent.names)

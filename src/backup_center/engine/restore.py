@@ -86,9 +86,12 @@ def _apply(request: RestoreRequest, connection: Connection, progress: Progress) 
     selection = request.selection
     with connection.exclusive(selection.specs):
         live = match(selection, connection)
-        safety = None
+        passing, safety = changes.Passing(selection, source), None
         if request.safety is not None:
-            safety = backup.write(request.safety, connection, request.source.vault, partial(_phase, progress, "safety"))
+            ordered = request.safety
+            if ordered.parent is not None and ordered.parent.id == selection.manifest.id:
+                ordered = replace(ordered, watch=passing.watch)
+            safety = backup.write(ordered, connection, source.vault, partial(_phase, progress, "safety"))
         progress("compare", 0, 0)
         found = replacements.find(selection, connection, live, safety.manifest if safety else None, guess=True)
         settled = parents.settle(selection, connection, found, source)
@@ -96,7 +99,7 @@ def _apply(request: RestoreRequest, connection: Connection, progress: Progress) 
             raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."))
         found = settled.found
         nulled = [] if selection.picked else _mend_references(selection, connection, found, source)
-        result = _Replacing(request, connection, found, nulled, source, progress).run()
+        result = _Replacing(request, connection, found, nulled, passing, progress).run()
         dangling = connection.check_references(list(live.values()))
         if dangling:
             raise ReferencesInTheWay(_("Rows would point to nothing; nothing was changed."), dangling)
@@ -132,11 +135,11 @@ class _Replacing:
         connection: Connection,
         found: Sequence[Replacement],
         nulled: Sequence[Nulling],
-        source: Source,
+        passing: changes.Passing,
         progress: Progress,
     ) -> None:
-        self.request, self.connection, self.source, self.progress = request, connection, source, progress
-        self.found, self.nulled = found, nulled
+        self.request, self.connection, self.source, self.progress = request, connection, request.source, progress
+        self.found, self.nulled, self.passing = found, nulled, passing
         self.manifest, self.maps = request.selection.manifest, request.selection.maps
         self.counter = _Counter(progress, sum(each.rows for each in found if each.way is not Way.ROWS))
         self.hashed = not digests_compare(self.manifest, connection)
@@ -173,7 +176,7 @@ class _Replacing:
             if not each.ranges:
                 continue
             if each.way is Way.ROWS:
-                staged = changes.stage(each, number, self.manifest, self.connection, self.source)
+                staged = changes.stage(each, number, self.connection, self.source, self.passing.found(label))
                 loads[label] = each.load(staged=staged)
             else:
                 source = _Loaded(each, self.manifest, self.source, self.counter, hashed=self.hashed)
@@ -194,7 +197,7 @@ class _Replacing:
             return  # rows of ours stand among others, or were changed on purpose, or nothing was done
         self.progress("check", 0, self.counter.total)
         if each.way is Way.ROWS:
-            right = self._is_as_written(each) or not changes.are_left(each, self.manifest, self.connection, self.source)
+            right = self._is_as_written(each) or not changes.are_left(each, self.connection, self.source)
         else:
             right = _is_loaded(each, self.sources[each.table.label], self.connection)
         if not right:

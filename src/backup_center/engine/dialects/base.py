@@ -194,12 +194,18 @@ class Connection(ABC):
 
     @abstractmethod
     def pieces(
-        self, table: LiveTable, borders: Iterable[Sequence[Any]], wanted: Collection[int] | None = None
+        self,
+        table: LiveTable,
+        borders: Iterable[Sequence[Any]],
+        wanted: Collection[int] | None = None,
+        *,
+        hashed: bool = False,
     ) -> Generator[Piece, None, None]:
         """The rows of the key ranges that ``borders`` (the last keys of all ranges but the last) divide the table into.
 
         In the database's own order, whatever the keys' types and collations; NULLs are where it sorts them. ``wanted``:
-        the numbers of the ranges to read, in order, from 0; all without it.
+        the numbers of the ranges to read, in order, from 0; all without it. ``hashed``: with digests, where the
+        database has them; nobody else shall wait for them.
         """
 
     @abstractmethod

@@ -120,12 +120,17 @@ class PostgresConnection(Connection):
             yield from reading.read_chunks(self._session, table)
 
     def pieces(
-        self, table: LiveTable, borders: Iterable[Sequence[Any]], wanted: Collection[int] | None = None
+        self,
+        table: LiveTable,
+        borders: Iterable[Sequence[Any]],
+        wanted: Collection[int] | None = None,
+        *,
+        hashed: bool = False,
     ) -> Generator[Piece, None, None]:
         ends = list(borders)
         self.stage(statements.BORDERS, table, table.key, ends)
         with reading_clearly(table):
-            yield from reading.read_pieces(self._session, table, wanted, len(ends))
+            yield from reading.read_pieces(self._session, table, wanted, len(ends), hashed=hashed)
 
     def beside(
         self, table: LiveTable, rows: Iterable[Sequence[Any]]
@@ -139,7 +144,11 @@ class PostgresConnection(Connection):
     ) -> dict[int, tuple[int, int]]:
         ends = list(borders)
         self.stage(statements.BORDERS, table, table.key, ends)
-        queries = statements.range_digests(table, wanted, len(ends))
+        if wanted is None and statements.has_whole_numbers_for_keys(table):
+            [(array,)] = self.query(f"SELECT ({statements.border_array()})::text")
+            queries = [statements.all_range_digests(table, array)]
+        else:
+            queries = statements.range_digests(table, wanted, len(ends))
         return {number: (rows, int(total)) for query in queries for number, rows, total in self.query(query)}
 
     def count(self, table: LiveTable) -> int:

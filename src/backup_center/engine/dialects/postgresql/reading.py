@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 import select
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -73,24 +72,38 @@ def read_rows(connection: psycopg.Connection, query: str) -> list[list[Any]]:
 
 
 def read_pieces(
-    connection: psycopg.Connection, table: LiveTable, wanted: Collection[int] | None, last: int
+    connection: psycopg.Connection, table: LiveTable, wanted: Collection[int] | None, last: int, *, hashed: bool
 ) -> Iterator[Piece]:
     """``BORDERS`` is filled already."""
     keys = [table.names.index(name) for name in table.key]
-    for statement in pieces_statements(table, wanted, last):
+    for statement in pieces_statements(table, wanted, last, hashed=hashed):
         with _copying(connection, statement) as session:
             for lines in _batches(session):
-                for number, own in groupby((line.partition(b",") for line in lines), itemgetter(0)):
-                    rows = [rest.partition(b",") for _number, _comma, rest in own]
-                    begin, end = (_key(row[2], keys) for row in (rows[0], rows[-1]))
+                for number, own in _by_range(lines):
+                    parts = [line.split(b",", 2 if hashed else 1) for line in own]
+                    values = [part[-1] for part in parts]
                     yield Piece(
-                        range=int(number),
-                        body=to_json([values for _digest, _comma, values in rows]),
-                        rows=len(rows),
-                        first=begin,
-                        last=end,
-                        digest=sum([int(digest) for digest, _comma, _values in rows]),
+                        range=number,
+                        body=to_json(values),
+                        rows=len(values),
+                        first=_key(values[0], keys),
+                        last=_key(values[-1], keys),
+                        digest=sum([int(part[1]) for part in parts]) if hashed else None,
                     )
+
+
+def _by_range(lines: list[bytes]) -> Iterator[tuple[int, list[bytes]]]:
+    """Lines that begin with the same number; the numbers never fall."""
+    start = 0
+    while start < len(lines):
+        number = _range_of(lines[start])
+        end = bisect_right(lines, number, lo=start, key=_range_of)
+        yield number, lines[start:end]
+        start = end
+
+
+def _range_of(line: bytes) -> int:
+    return int(line[: line.index(b",")])
 
 
 def _end_of_chunk(lines: list[bytes], following: bytes, keys: list[int]) -> int:
@@ -105,8 +118,9 @@ def _batches(session: pq.abc.PGconn) -> Iterator[list[bytes]]:
     """COPY's lines, as many as make up a chunk. Straight from libpq: one call a row, one chunk in memory."""
     lines: list[bytes] = []
     size = 0
+    next_row = session.get_copy_data
     while True:
-        length, data = session.get_copy_data(1)
+        length, data = next_row(1)
         if length > 0:
             lines.append(bytes(data))
             size += length

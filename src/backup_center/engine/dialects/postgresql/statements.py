@@ -25,22 +25,23 @@ def copy_statement(table: LiveTable) -> str:
     return f"COPY ({rows}) TO STDOUT (FORMAT csv, FORCE_QUOTE ({columns}), ESCAPE '\\', NULL 'null')"
 
 
-def pieces_statements(table: LiveTable, wanted: Collection[int] | None, last: int) -> list[str]:
-    """The number of the row's range, its digest and everything else, in key order; ``last``: the number of the last.
+def pieces_statements(table: LiveTable, wanted: Collection[int] | None, last: int, *, hashed: bool) -> list[str]:
+    """The number of the row's range, its digest where ``hashed``, and everything else, in key order.
 
-    Some ranges of a table with an index on its key are looked up; otherwise all of its rows are numbered.
+    ``last``: the number of the last. Some ranges of a table with an index on its key are looked up; otherwise all of
+    its rows are numbered.
     """
+    names = [quote(name) for name in table.names]
     if wanted is not None and table.keyed:
         order = ", ".join(quote(name) for name in table.key)
-        return [_pieces(table, query) for query in _looked_up(table, wanted, last, table.names, order)]
+        columns = [f"{row_digest(table)} AS {DIGEST}", *names] if hashed else names
+        return [_pieces(table, query) for query in _looked_up(table, wanted, last, columns, order)]
     chosen = f"NOT {BORDER}"
     if wanted is not None:
         chosen += f" AND {RANGE} = ANY ({_array(wanted)})"
-    rows = _numbered(table, _with_digest(table))
-    listed = ", ".join(quote(name) for name in table.names)
-    return [
-        _pieces(table, f"SELECT {RANGE}, {DIGEST}, {listed} FROM ({rows}) r WHERE {chosen} ORDER BY {_order(table)}")
-    ]
+    listed = ", ".join([DIGEST, *names] if hashed else names)
+    rows = _numbered(table, [*names, f"{row_digest(table)} AS {DIGEST}"] if hashed else names)
+    return [_pieces(table, f"SELECT {RANGE}, {listed} FROM ({rows}) r WHERE {chosen} ORDER BY {_order(table)}")]
 
 
 def _pieces(table: LiveTable, query: str) -> str:
@@ -49,13 +50,13 @@ def _pieces(table: LiveTable, query: str) -> str:
 
 
 def _looked_up(
-    table: LiveTable, wanted: Collection[int], last: int, names: Iterable[str] = (), order: str = ""
+    table: LiveTable, wanted: Collection[int], last: int, names: Iterable[str], order: str = ""
 ) -> Iterator[str]:
     """The first range, those between two borders, the last: each reads just its rows.
 
     Those between are ordered where they are joined: then only the rows of one range at a time are sorted.
     """
-    columns = ", ".join([f"{row_digest(table)} AS {DIGEST}", *(quote(name) for name in names)])
+    columns = ", ".join(names)
     ordered = f" ORDER BY {order}" if order else ""
     key = f"({', '.join(quote(name) for name in table.key)})"
     ends = [f"c{index}" for index in range(len(table.key))]
@@ -81,38 +82,54 @@ def _array(numbers: Collection[int]) -> str:
     return f"'{{{','.join(map(str, numbers))}}}'::int8[]"
 
 
-def _with_digest(table: LiveTable) -> list[str]:
-    return [*(quote(name) for name in table.names), f"{row_digest(table)} AS {DIGEST}"]
-
-
 def range_digests(table: LiveTable, wanted: Collection[int] | None, last: int) -> list[str]:
     """Per range its number, how many rows, and the sum of their digests; the ranges as in ``pieces_statements``."""
+    digest = f"{row_digest(table)} AS {DIGEST}"
     if wanted is not None and table.keyed:
-        return [
-            f"SELECT {RANGE}, count(*), sum({DIGEST})::text FROM ({query}) r ({RANGE}, {DIGEST}) GROUP BY {RANGE}"
-            for query in _looked_up(table, wanted, last)
-        ]
-    columns = [*(quote(name) for name in table.key), f"{row_digest(table)} AS {DIGEST}"]
-    numbered = _numbered(table, columns)
-    return [f"SELECT {RANGE}, count(*), sum({DIGEST})::text FROM ({numbered}) r WHERE NOT {BORDER} GROUP BY {RANGE}"]
+        return [_summed(f"({query}) r ({RANGE}, {DIGEST})") for query in _looked_up(table, wanted, last, [digest])]
+    numbered = _numbered(table, [*(quote(name) for name in table.key), digest])
+    return [_summed(f"({numbered}) r WHERE NOT {BORDER}")]
+
+
+def all_range_digests(table: LiveTable, borders: str | None) -> str:
+    """The same for all ranges of a table whose borders are ``borders``; several of the server's processes share it.
+
+    They can't where the borders are in a temporary table. OFFSET keeps the planner from taking the number of a range
+    for as good as the key: it would expect as many ranges as rows, and sort them. Not any 0 will do: where the planner
+    decides whether this may run in several processes, it only sees through a literal of the very type.
+    """
+    number = _number(table, "NULL::int8[]" if borders is None else f"'{borders}'::int8[]")
+    rows = f"SELECT {row_digest(table)} AS {DIGEST}, {number} AS {RANGE} FROM {from_clause(table)} OFFSET '0'"
+    return _summed(f"({rows}) r")
+
+
+def _summed(rows: str) -> str:
+    return f"SELECT {RANGE}, count(*), sum({DIGEST})::text FROM {rows} GROUP BY {RANGE}"
 
 
 def _numbered(table: LiveTable, columns: list[str]) -> str:
     """Rows, and perhaps borders, each with the number of its range."""
-    return _counted(table, columns) if _has_whole_numbers_for_keys(table) else _merged(table, columns)
+    return _counted(table, columns) if has_whole_numbers_for_keys(table) else _merged(table, columns)
 
 
-def _has_whole_numbers_for_keys(table: LiveTable) -> bool:
+def has_whole_numbers_for_keys(table: LiveTable) -> bool:
     keys = [column for column in table.columns if column.name in table.key]
     return len(keys) == 1 and keys[0].type in {"smallint", "integer", "bigint"} and not keys[0].null
 
 
-def _counted(table: LiveTable, columns: list[str]) -> str:
+def border_array() -> str:
+    """One more than each border: a row with a border's key belongs before it."""
+    return f"SELECT array_agg(c0::int8 + 1 ORDER BY c0) FROM pg_temp.{BORDERS}"
+
+
+def _number(table: LiveTable, borders: str) -> str:
     """How many borders lie below a whole number is found without any order: nothing is merged, nothing sorted."""
     [key] = map(quote, table.key)
-    # One more than each border: a row with a border's key belongs before it.
-    borders = f"(SELECT array_agg(c0::int8 + 1 ORDER BY c0) FROM pg_temp.{BORDERS})"
-    number = f"coalesce(width_bucket({key}::int8, {borders}), 0)::int8"
+    return f"coalesce(width_bucket({key}::int8, {borders}), 0)::int8"
+
+
+def _counted(table: LiveTable, columns: list[str]) -> str:
+    number = _number(table, f"({border_array()})")
     return f"SELECT {', '.join(columns)}, false AS {BORDER}, {number} AS {RANGE} FROM {from_clause(table)}"
 
 

@@ -83,7 +83,12 @@ class SqliteConnection(Connection):
             yield from reading.read_chunks(self._session, table)
 
     def pieces(
-        self, table: LiveTable, borders: Iterable[Sequence[Any]], wanted: Collection[int] | None = None
+        self,
+        table: LiveTable,
+        borders: Iterable[Sequence[Any]],
+        wanted: Collection[int] | None = None,
+        *,
+        hashed: bool = False,
     ) -> Generator[Piece, None, None]:
         with failing_clearly():
             yield from reading.read_pieces(self._session, table, borders, wanted)
