@@ -60,11 +60,12 @@ def test_the_fields_of_the_guide_have_their_names_and_types(model, fields):
 
 def test_the_choices_are_those_of_the_guide():
     assert BackupRecord.Type.values == ["FULL", "INCREMENTAL"]
-    assert BackupRecord.Status.values == ["PENDING", "RUNNING", "SUCCESS", "FAILED"]
-    # The others are ours: copies, rows looked through, imports, rescans, what people are refused or prove.
+    assert BackupRecord.Status.values == ["PENDING", "RUNNING", "SUCCESS", "FAILED", "CANCELLED"]  # the last is ours
+    # As are: copies, rows looked through, imports, rescans, what people are refused or prove, what goes by itself.
     guide = ["BACKUP", "RESTORE", "VERIFY", "DELETE", "DOWNLOAD"]
     assert set(guide) < set(BackupLog.Operation.values)
-    assert set(BackupLog.Operation.values) - set(guide) == {"COPY", "BROWSE", "IMPORT", "RESCAN", "ACCESS", "AUDIT"}
+    ours = {"COPY", "BROWSE", "IMPORT", "RESCAN", "ACCESS", "AUDIT", "SCHEDULE", "DRILL", "ALARM"}
+    assert set(BackupLog.Operation.values) - set(guide) == ours
     assert BackupLog.Level.values == ["INFO", "WARNING", "ERROR", "SUCCESS"]
 
 
