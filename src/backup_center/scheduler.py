@@ -105,6 +105,11 @@ class Ticking(Base):  # type: ignore[misc]
 class Background(Ticking, BackgroundScheduler):  # type: ignore[misc]
     """For a process that lives on for other reasons, such as a web server's."""
 
+    def shutdown(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing new is begun while what runs is waited for."""
+        self.pause()
+        super().shutdown(*args, **kwargs)
+
 
 class Leaving(BaseException):
     """Somebody ended us. Not an ``Exception``, which a job store might take for one of its own."""

@@ -52,10 +52,15 @@ def test_every_row_is_back_after_the_bad_night(surroundings):
     assert "rows are back" in done.stdout
     folder = Path(surroundings["DEMO_DIR"])
     assert folder.stat().st_mode & 0o777 == 0o700
-    full, incremental, safety = sorted((folder / "backups").glob("*.tar.gz"), key=lambda path: path.stat().st_mtime_ns)
+    full, incremental, safety, scheduled = sorted(
+        (folder / "backups").glob("*.tar.gz"), key=lambda path: path.stat().st_mtime_ns
+    )
     assert incremental.stat().st_size < full.stat().st_size / 2
     assert re.search(r'name ".+" → ".+ II"', done.stdout)  # the shop's past: its name on the ordinary day
     assert safety.name.startswith("backup_incremental_")
+    assert f"due: Backup {scheduled.name.partition('.')[0]}" in done.stdout
+    assert "Nothing is due." in done.stdout
+    assert re.search(rf"{scheduled.name.partition('.')[0]} restores: every table is as it was", done.stdout)
 
 
 def test_a_taken_port_is_told_before_the_work_begins(surroundings):

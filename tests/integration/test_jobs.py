@@ -364,7 +364,7 @@ def test_a_worker_that_only_seemed_dead_knows_better(listen):
 
     def bury(**_) -> None:
         Job.objects.filter(pk=job.pk).update(heartbeat_at=timezone.now() - 2 * PERIOD)
-        jobs.end(job, Status.FAILED, "Its worker died.", only=Status.RUNNING)
+        jobs.end(job, Status.FAILED, "Its worker died.", heartbeat_at__lt=timezone.now())
 
     listen(signals.pre_backup, bury)
     done(job)

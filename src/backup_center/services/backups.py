@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from django.db import Error as AnyDatabaseError
-from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -29,7 +28,7 @@ from . import (
     ordering,
     verifying,
 )
-from .connecting import engine_connection, home_alias, refuse_inside_transaction
+from .connecting import deciding, engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
 
 if TYPE_CHECKING:
@@ -254,7 +253,7 @@ def settle_failed(record: BackupRecord, error: BaseException, user: AbstractBase
     """Only the record and the reason stay; unless who took the lease over found the backup whole, and keeps it."""
     reason = str(error) or type(error).__name__
     try:
-        with transaction.atomic(using=home_alias()):
+        with deciding():
             now = catalogue.locked(record)
             if now is not None and now.status == BackupRecord.Status.SUCCESS:
                 return
@@ -287,7 +286,7 @@ def _record_failure(record: BackupRecord, reason: str, error: BaseException, use
 
 def _settle_finished(record: BackupRecord, sidecar: Sidecar, lease: Lease, user: AbstractBaseUser | None) -> None:
     """The sidecar is on the disk. If the lease was lost meanwhile, whoever took it decides: kept, or withdrawn."""
-    with transaction.atomic(using=home_alias()):
+    with deciding():
         now = catalogue.locked(record)
         if now is not None and now.status == BackupRecord.Status.SUCCESS:
             record.refresh_from_db()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from django.db import connections, transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from ..engine.dialects.base import Connection
@@ -18,6 +21,24 @@ from ..models import Installation
 def home_alias() -> str:
     """The database of our own tables."""
     return Installation.objects.db
+
+
+@contextmanager
+def deciding() -> Iterator[None]:
+    """A transaction on our own tables that reads before it writes.
+
+    On SQLite it begins with a write, and waits for its turn: whoever only becomes a writer after a look is refused at
+    once if another wrote meanwhile, however long the timeout.
+    """
+    with transaction.atomic(using=home_alias()):
+        if connections[home_alias()].vendor == "sqlite":
+            Installation.objects.update(fencing=F("fencing"))
+        yield
+
+
+def reconnect() -> None:
+    """Outside of requests Django keeps a connection that the server has dropped: let go of it, if it is one."""
+    connections[home_alias()].close_if_unusable_or_obsolete()
 
 
 def engine_connection(alias: str) -> Connection:

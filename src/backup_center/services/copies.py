@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import Error as AnyDatabaseError
-from django.db import transaction
 from django.db.models import Count, Max, Q, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,7 +20,7 @@ from ..engine.sidecar import Clear, Sidecar
 from ..engine.vault import Vault, nearest, sha256_of
 from ..models import BackupCopy, BackupLog, BackupRecord
 from . import catalogue, journal, lineage, vaults
-from .connecting import home_alias
+from .connecting import deciding
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -299,7 +298,7 @@ def _content(record: BackupRecord, name: str, vault: Vault) -> bytes:
 
 def _still_wanted(record: BackupRecord, name: str) -> None:
     """What was deleted while it was copied must not come back."""
-    with transaction.atomic(using=home_alias()):
+    with deciding():
         now = catalogue.locked(record)
         if now is not None and now.status == BackupRecord.Status.SUCCESS:
             return

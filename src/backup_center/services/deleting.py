@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from ..engine.errors import BackupCenterError, NotDeleted
 from ..models import BackupCopy, BackupLog, BackupRecord
 from . import catalogue, journal, vaults
-from .connecting import home_alias
+from .connecting import deciding
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -39,7 +38,7 @@ def remove(record: BackupRecord, user: AbstractBaseUser | None, reason: str) -> 
         raise NotDeleted(record.error_message, {record.backup_name: str(error)}) from error
     if stays:
         reason += " " + _("Its copies stay in: %(vaults)s.") % {"vaults": ", ".join(stays)}
-    with transaction.atomic(using=home_alias()):
+    with deciding():
         journal.write(
             BackupLog.Operation.DELETE, BackupLog.Level.SUCCESS, reason, record=record, user=user, copies_stay_in=stays
         )

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from ..conf import get_settings
@@ -20,7 +19,7 @@ from ..engine.sidecar import SIDECAR_LIMIT, SIDECAR_SUFFIX, Clear, Sidecar
 from ..engine.vault import BUFFER, PARTIAL
 from ..models import BackupLog, BackupRecord
 from . import catalogue, copies, enrolling, interrupted, journal, keys, lineage, vaults
-from .connecting import home_alias, refuse_inside_transaction
+from .connecting import deciding, home_alias, refuse_inside_transaction
 from .enrolling import Enrolment
 from .lease import hold
 
@@ -131,7 +130,7 @@ class _Import:
             interrupted.settle(lease)
             _refuse_what_is_known(self.enrolment, files=False)
             _refuse_without_lenders(self.enrolment)
-            with transaction.atomic(using=home_alias()):
+            with deciding():
                 [record] = enrolling.enrol([self.enrolment], lease)
                 self._log(record, user)
                 lease.check()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -12,7 +11,7 @@ from ..engine.errors import BackupCenterError, Locked, NotFound, StorageFailed
 from ..models import BackupLog, BackupRecord
 from . import journal, vaults
 from .catalogue import UNDECIDED, discard_files, finish, finish_in_clear, locked, open_clear, open_sidecar
-from .connecting import home_alias
+from .connecting import deciding, home_alias
 from .lease import Lease
 
 RESTORE = "restore"
@@ -24,10 +23,10 @@ def settle(lease: Lease) -> None:
     Each thing is settled in a transaction: who dies here leaves it, whole, to the next.
     """
     for record in BackupRecord.objects.filter(status__in=UNDECIDED):
-        with transaction.atomic(using=home_alias()):
+        with deciding():
             _settle_backup(record)
     if lease.unsettled:
-        with transaction.atomic(using=home_alias()):
+        with deciding():
             if lease.unsettled["operation"] == RESTORE:
                 _settle_restore(lease.unsettled)
             lease.settled()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, OperationalError, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -17,7 +18,7 @@ from ..models import BackupLog, BackupRecord, Installation, Job, Schedule
 from . import journal, origin
 from .connecting import database_file, home_alias
 from .lease import BEAT_SECONDS, PERIOD
-from .running import running
+from .running import restoring, running
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -94,7 +95,7 @@ def cancel(job: Job, user: AbstractBaseUser | None = None) -> None:
     who = journal.actor_name(user) or origin.current()
     reason = _("Cancelled by %(who)s.") % {"who": who}
     try:
-        if end(job, Job.Status.CANCELLED, reason, only=Job.Status.PENDING):
+        if end(job, Job.Status.CANCELLED, reason, started_at=None):
             note(job, BackupLog.Level.WARNING, reason, user)
         elif Job.objects.filter(pk=job.pk, status=Job.Status.RUNNING).update(cancel_requested=True):
             note(job, BackupLog.Level.WARNING, _("%(who)s asked to cancel it.") % {"who": who}, user)
@@ -111,9 +112,9 @@ def cancel_file() -> Path | None:
     return database.with_name(database.name + ".backup-cancel") if database else None
 
 
-def end(job: Job, status: str, error: str = "", result: dict[str, Any] | None = None, *, only: str = "") -> bool:
-    """Settle it, unless it is over (or not ``only`` in that status); whether it was us who did."""
-    open_ones = Job.objects.filter(pk=job.pk, status__in=[only] if only else UNFINISHED)
+def end(job: Job, status: str, error: str = "", result: dict[str, Any] | None = None, **only: Any) -> bool:
+    """Settle it, unless it is over, or not (``only``) as it was; whether it was us who did."""
+    open_ones = Job.objects.filter(pk=job.pk, status__in=UNFINISHED).filter(**only)
     changed = open_ones.update(status=status, error=error, result=result or {}, ended_at=timezone.now())
     job.refresh_from_db()
     if changed:
@@ -133,12 +134,11 @@ def settle_dead() -> list[Job]:
     who has just let it go is given the time to say so.
     """
     suspects = list(_silent())
-    if not suspects:
+    if not suspects or (database_file(home_alias()) and restoring()):
         return []
     time.sleep(2 * BEAT_SECONDS)
     dead = [job for job in _silent() if job.pk in {suspect.pk for suspect in suspects} and not _holds_the_lease(job)]
-    reason = _("Its worker died. What it had begun is taken back by whoever writes next.")
-    return [job for job in dead if _bury(job, reason)]
+    return [job for job in dead if _bury(job)]
 
 
 def forget_old() -> int:
@@ -149,7 +149,9 @@ def forget_old() -> int:
 
 
 def _silent() -> Any:
-    return Job.objects.filter(status=Job.Status.RUNNING, heartbeat_at__lt=Now() - PERIOD)
+    """A sign of life from the future is one that a wrong clock has written."""
+    silent = Q(heartbeat_at__lt=Now() - PERIOD) | Q(heartbeat_at__gt=Now() + PERIOD)
+    return Job.objects.filter(silent, status=Job.Status.RUNNING).select_related("record")
 
 
 def _holds_the_lease(job: Job) -> bool:
@@ -159,8 +161,25 @@ def _holds_the_lease(job: Job) -> bool:
     return holder.rpartition(":")[0] == job.worker.rpartition(":")[0]
 
 
-def _bury(job: Job, reason: str) -> bool:
-    if end(job, Job.Status.FAILED, reason, only=Job.Status.RUNNING):
-        note(job, BackupLog.Level.ERROR, reason)
-        return True
-    return False
+def _bury(job: Job) -> bool:
+    """Unless it gave a sign of life after all. Work that was complete when its worker died succeeded."""
+    if _was_complete(job):
+        level, status = BackupLog.Level.WARNING, Job.Status.SUCCESS
+        reason = _("Its worker died after the work was complete.")
+    else:
+        level, status = BackupLog.Level.ERROR, Job.Status.FAILED
+        reason = _("Its worker died. What it had begun is completed or taken back by whoever writes next.")
+    if not end(job, status, "" if status == Job.Status.SUCCESS else reason, heartbeat_at=job.heartbeat_at):
+        return False
+    note(job, level, reason)
+    return True
+
+
+def _was_complete(job: Job) -> bool:
+    """By the record of a backup, and the log of a restore: it is written with the outcome."""
+    if job.record is None or job.started_at is None:
+        return False
+    if job.action == Job.Action.BACKUP:
+        return job.record.status == BackupRecord.Status.SUCCESS
+    entries = job.record.logs.filter(operation=BackupLog.Operation.RESTORE, created_at__gte=job.started_at)
+    return job.action == Job.Action.RESTORE and entries.filter(log_level=BackupLog.Level.SUCCESS).exists()

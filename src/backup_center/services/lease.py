@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from django.core.files import locks
 from django.db import Error as AnyDatabaseError
-from django.db import OperationalError, connections, transaction
+from django.db import OperationalError, connections
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext as _
@@ -28,7 +28,7 @@ from django.utils.translation import gettext as _
 from ..engine.dialects.base import Connection
 from ..engine.errors import BackupCenterError, Busy, DatabaseFailed, LeaseLost
 from ..models import BackupRecord, Installation
-from .connecting import database_file, home_alias
+from .connecting import database_file, deciding, home_alias, reconnect
 from .journal import logger
 from .meter import Meter
 
@@ -105,6 +105,7 @@ class Lease:
                 # The next beat may get through, on a full disk too; the check before COMMIT decides.
                 except (AnyDatabaseError, OSError) as error:
                     logger.warning("heartbeat: %s", error)
+                    connections[home_alias()].close()  # what is broken stays so; the next beat opens another
         finally:
             connections.close_all()
 
@@ -114,6 +115,7 @@ class Lease:
     def release(self) -> None:
         """Without raising: what made the database fail is on its way to the caller already, and the lease expires."""
         try:
+            reconnect()
             self._mine().update(holder="", operation="", details=self.handed_on())
         except AnyDatabaseError as error:
             logger.warning("release: %s", error)
@@ -182,8 +184,10 @@ def hold(operation: str) -> Iterator[Lease]:
 def _take(operation: str, file: IO[bytes] | None) -> Lease:
     """The row is locked meanwhile. Who has it locked is about to commit, and so alive."""
     Installation.objects.get_or_create(pk=Installation.SINGLETON)
-    free = Q() if file is not None else Q(holder="") | Q(heartbeat_at__lt=Now() - PERIOD)
-    with transaction.atomic(using=home_alias()):
+    # A sign of life from the future is one that a wrong clock has written.
+    silent = Q(heartbeat_at__lt=Now() - PERIOD) | Q(heartbeat_at__gt=Now() + PERIOD)
+    free = Q() if file is not None else Q(holder="") | silent
+    with deciding():
         row = Installation.objects.select_for_update(skip_locked=True).filter(free, pk=Installation.SINGLETON).first()
         if row is None:
             held = Installation.objects.get(pk=Installation.SINGLETON)

@@ -24,7 +24,7 @@ from ..engine.sidecar import SIDECAR_SUFFIX
 from ..engine.vault import Vault
 from ..models import BackupLog, BackupRecord
 from . import catalogue, copies, enrolling, interrupted, journal, lineage, vaults
-from .connecting import home_alias, refuse_inside_transaction
+from .connecting import deciding, home_alias, refuse_inside_transaction
 from .enrolling import Enrolment
 from .lease import Lease, hold
 
@@ -73,7 +73,7 @@ def rescan(user: AbstractBaseUser | None = None, *, accept_unsigned: bool = Fals
     with hold("rescan") as lease:
         interrupted.settle(lease)
         look = _Look(catalogue.get_vault(), accept_unsigned=accept_unsigned)
-        with transaction.atomic(using=home_alias()):
+        with deciding():
             report = _enrolled(look, lease)
             if dry_run:
                 transaction.set_rollback(True, using=home_alias())

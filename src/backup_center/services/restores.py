@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.conf import settings as project
 from django.core.cache import caches
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from .. import registry, signals
@@ -37,7 +36,7 @@ from . import (
     selecting,
     vaults,
 )
-from .connecting import engine_connection, home_alias, refuse_inside_transaction
+from .connecting import deciding, engine_connection, home_alias, refuse_inside_transaction
 from .lease import Lease, hold
 from .picking import Wanted
 from .selecting import Choice
@@ -236,7 +235,7 @@ class _Restore:
     def _settle(self, result: RestoreResult) -> dict[str, int]:
         """After COMMIT. Counted, logged and concluded together: whoever takes over finds all of it, or does it."""
         statistics = _statistics(result.rows)
-        with transaction.atomic(using=home_alias()):
+        with deciding():
             self.record.count_restore()
             journal.forget_vanished_users()
             self._log(statistics, result)

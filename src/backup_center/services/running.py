@@ -104,7 +104,8 @@ def restoring() -> bool:
 
 
 def _from_row(row: Installation) -> dict[str, Any] | None:
-    alive = Installation.objects.filter(pk=row.pk, heartbeat_at__gte=Now() - PERIOD).exists()
+    lately = (Now() - PERIOD, Now() + PERIOD)
+    alive = Installation.objects.filter(pk=row.pk, heartbeat_at__range=lately).exists()
     return dict(row.progress) if alive else None
 
 
@@ -112,7 +113,7 @@ def _from_file(row: Installation) -> dict[str, Any] | None:
     """Beside SQLite: during a restore nobody else can write to the database, so progress stands in the lock's file."""
     database = database_file(home_alias())
     path = lock_path(database) if database else None
-    if path is None or not path.exists() or path.stat().st_mtime < time.time() - PERIOD.total_seconds():
+    if path is None or not path.exists() or abs(path.stat().st_mtime - time.time()) > PERIOD.total_seconds():
         return None
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))

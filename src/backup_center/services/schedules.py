@@ -136,7 +136,7 @@ def _skip_if_in_the_way(job: Job) -> None:
         reason = f"{found}."
     else:
         return
-    if jobs.end(job, Job.Status.CANCELLED, reason, only=Job.Status.PENDING):
+    if jobs.end(job, Job.Status.CANCELLED, reason, started_at=None):
         _note(job, _("Skipped the run of %(slot)s. %(reason)s"), reason=reason)
 
 

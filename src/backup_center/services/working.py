@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.auth import get_user_model
 from django.db import Error as AnyDatabaseError
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -20,16 +22,19 @@ from django.utils.translation import gettext as _
 from ..engine.errors import BackupCenterError, Busy, Cancelled, DatabaseFailed, LeaseLost, Refused, StorageFailed
 from ..models import Job, Schedule
 from . import jobs, origin, performing
+from .connecting import reconnect
 from .journal import logger
 from .lease import BEAT_SECONDS
 from .meter import Meter
+from .running import restoring
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
-PASSING = (StorageFailed, DatabaseFailed, LeaseLost)
+PASSING = (StorageFailed, DatabaseFailed, LeaseLost, OperationalError, InterfaceError)
 PAUSES = (5.0, 25.0, 125.0)  # seconds before what may pass is tried again
 BUSY_PAUSE, PATIENCE = 2.0, 3600.0  # seconds between looks whether the other operation has ended, and in all
+SETTLING = 60.0  # seconds for which the end of a job is tried to be written
 WATCHED = {Job.Action.RESTORE, Job.Action.DELETE}  # a person decides whether these are tried again
 WAITING = "waiting"
 
@@ -73,12 +78,14 @@ class Work:
         self._meter.report(phase, done, total)
         # Beside SQLite the heart can't read the job's row while a restore writes.
         if self._cancelled.is_set() or self._asked_in_file():
-            raise Cancelled(_("Cancelled. Nothing was changed."))
+            raise Cancelled(_what_is_left(self.job))
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> float:
+        """Returns ``seconds``. Raises ``Cancelled`` if somebody asked for that meanwhile."""
         self.report(WAITING, 0, 0)
         self._cancelled.wait(seconds)
         self.report(WAITING, 0, 0)
+        return seconds
 
     @contextmanager
     def alive(self) -> Iterator[None]:
@@ -112,6 +119,7 @@ class Work:
                     self._beat()
                 except (AnyDatabaseError, OSError) as error:  # the next beat may get through
                     logger.warning("job %d, heartbeat: %s", self.job.pk, error)
+                    connections.close_all()  # what is broken stays so; the next beat opens another
         finally:
             connections.close_all()
 
@@ -120,6 +128,17 @@ class Work:
         mine.update(heartbeat_at=Now(), progress=self._meter.facts)
         if mine.filter(cancel_requested=True).exists():
             self._cancelled.set()
+
+
+def _what_is_left(job: Job) -> str:
+    """Of what was stopped."""
+    texts = {
+        Job.Action.BACKUP: _("Stopped. Nothing of it was kept."),
+        Job.Action.RESTORE: _("Stopped. Nothing was changed."),
+        Job.Action.CLEANUP: _("Stopped. What was deleted by then is gone."),
+        Job.Action.COPY: _("Stopped. The copies that were made by then stay."),
+    }
+    return texts.get(Job.Action(job.action), _("Stopped."))
 
 
 def _claim(job_id: int) -> Job | None:
@@ -138,21 +157,35 @@ def _insist(job: Job, work: Work, patient: bool) -> dict[str, Any]:
     pauses = list(PAUSES if patient and job.action not in WATCHED else ())
     waited, most = 0.0, PATIENCE if patient and not _skips(job) else 0.0
     while True:
-        Job.objects.filter(pk=job.pk).update(attempts=F("attempts") + 1)
         try:
+            _count_attempt(job, waited)
             return performing.perform(job, work.report, _asker(job))
         except PASSING as error:
+            if _is_locked_out(error) and waited < most:
+                waited += work.wait(BUSY_PAUSE)
+                continue
             if not pauses:
                 raise
             logger.warning("job %d: %s", job.pk, error)
             work.wait(pauses.pop(0))
+            reconnect()
         except Busy as error:
             if _skips(job):
                 raise Cancelled(_("Skipped this time: %(error)s") % {"error": error}) from error
             if waited >= most:
                 raise
-            work.wait(BUSY_PAUSE)
-            waited += BUSY_PAUSE
+            waited += work.wait(BUSY_PAUSE)
+
+
+def _count_attempt(job: Job, waited: float) -> None:
+    """Once for each that is begun, not for each look whether it can be: a restore on SQLite takes no writes."""
+    if not waited:
+        Job.objects.filter(pk=job.pk).update(attempts=F("attempts") + 1)
+
+
+def _is_locked_out(error: BaseException) -> bool:
+    """By a restore that writes to the SQLite database."""
+    return isinstance(error, OperationalError) and jobs.cancel_file() is not None and restoring()
 
 
 def _skips(job: Job) -> bool:
@@ -160,10 +193,10 @@ def _skips(job: Job) -> bool:
 
 
 def _asker(job: Job) -> AbstractBaseUser | None:
-    """For whom it is done. What somebody asked for who may no longer do it is not done."""
+    """For whom it is done, as the account is now. What somebody asked for who may no longer do it is not done."""
     if not job.requested_by_name:
         return None
-    user = job.requested_by
+    user = get_user_model()._base_manager.filter(pk=job.requested_by_id or 0).first()
     # A schedule was made by those who may; whoever runs it now adds nothing to it.
     may = user is not None and (job.schedule_id is not None or user.has_perm(jobs.permission_for(job.action)))
     if user is None or not user.is_active or not may:
@@ -173,11 +206,22 @@ def _asker(job: Job) -> AbstractBaseUser | None:
 
 
 def _settle(job: Job, status: str, error: BaseException | None = None, result: dict[str, Any] | None = None) -> None:
-    """A worker that was taken to be dead knows better how it ended."""
+    """However long another operation lets us wait, and through a connection that was lost."""
     message = (str(error) or type(error).__name__) if error is not None else ""
     facts = result or {"lines": lines_of(error)}
-    Job.objects.filter(pk=job.pk, worker=job.worker, status=Job.Status.FAILED).update(status=Job.Status.RUNNING)
-    jobs.end(job, status, message, facts)
+    deadline = time.monotonic() + SETTLING
+    while True:
+        try:
+            reconnect()
+            # A worker that was taken to be dead knows better how it ended.
+            Job.objects.filter(pk=job.pk, worker=job.worker, status=Job.Status.FAILED).update(status=Job.Status.RUNNING)
+            jobs.end(job, status, message, facts)
+            return
+        except (OperationalError, InterfaceError) as failure:
+            if time.monotonic() > deadline and not _is_locked_out(failure):
+                raise
+            logger.warning("job %d, its end: %s", job.pk, failure)
+            time.sleep(BUSY_PAUSE)
 
 
 def lines_of(error: BaseException | str | None) -> list[str]:

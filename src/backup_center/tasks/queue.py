@@ -34,14 +34,17 @@ def is_immediate() -> bool:
 
 
 def submit(job: Job) -> Job:
-    """Queue it when the transaction is committed. Returns it as it is then: over, if it was done at once."""
+    """Queue it when the transaction is committed. Returns it as it is then: over, if it was done at once.
+
+    Somebody waits for an answer: a queue that can't be reached fails the job.
+    """
     transaction.on_commit(partial(enqueue, job), using=home_alias())
     job.refresh_from_db()
     return job
 
 
-def enqueue(job: Job) -> None:
-    """As often as one likes: only one worker gets it. A queue that can't be reached fails the job."""
+def enqueue(job: Job, *, give_up: bool = True) -> None:
+    """As often as one likes: only one worker gets it. Whoever doesn't ``give_up`` has it queued again later."""
     if api() is None:
         working.run(job.pk, patient=False)
         return
@@ -53,5 +56,7 @@ def enqueue(job: Job) -> None:
         run_job.using(backend=settings.backend, queue_name=settings.queue).enqueue(job.pk)
     except Exception as error:  # noqa: BLE001  # whatever a backend or a broker raises
         logger.exception("job %d could not be queued", job.pk)
+        if not give_up:
+            return
         text = _("The queue can't be reached (%(error)s). Nothing was done; try again when it can.")
-        jobs.end(job, Job.Status.FAILED, text % {"error": error}, only=Job.Status.PENDING)
+        jobs.end(job, Job.Status.FAILED, text % {"error": error}, started_at=None)

@@ -30,11 +30,11 @@ def tick() -> Tick:
     """Where the tasks' backend is immediate the work is done here, one job after the other."""
     timetable.fill()
     settled = jobs.settle_dead()
-    alarms.look()
     lost = _lost()
     made = schedules.due()
     for job in lost + made:
         _hand_on(job)
+    _look_for_alarms()  # last, since a mail server may let one wait
     return Tick(settled=settled, due=made, requeued=lost)
 
 
@@ -46,6 +46,13 @@ def _lost() -> list[Job]:
     return [job for job in waiting if waiting.filter(pk=job.pk, queued_at=job.queued_at).update(queued_at=now)]
 
 
+def _look_for_alarms() -> None:
+    try:
+        alarms.look()
+    except Exception:  # noqa: BLE001  # nobody foresaw it, and the next tick must come
+        logger.exception("alarms")
+
+
 def _hand_on(job: Job) -> None:
     if job.is_over:
         return
@@ -53,7 +60,7 @@ def _hand_on(job: Job) -> None:
         if queue.is_immediate():
             working.run(job.pk, patient=True)  # nobody waits for an answer here, so that it may wait for others
         else:
-            queue.submit(job)
+            queue.enqueue(job, give_up=False)  # a broker that is away for a moment loses no slot
     except Exception:  # noqa: BLE001  # nobody foresaw it; the job says so too, and the others must be done
         logger.exception("job %d", job.pk)
     job.refresh_from_db()

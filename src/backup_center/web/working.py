@@ -55,7 +55,7 @@ class JobView(StaffView):
         return {
             "job": job,
             "progress": progress_of(job),
-            "may_cancel": not job.is_over and self.is_allowed(_permission(job)),
+            "may_cancel": _can_be_stopped(job) and self.is_allowed(_permission(job)),
         }
 
 
@@ -71,7 +71,7 @@ class JobCancelView(StaffView):
         elif job.is_over:
             self.tell(messages.SUCCESS, _("It is cancelled; nothing was done."))
         else:
-            self.tell(messages.SUCCESS, _("It stops at its next step; what it began is taken back."))
+            self.tell(messages.SUCCESS, _("It stops at its next step."))
         return redirect("backup:job", pk)
 
 
@@ -83,6 +83,11 @@ def progress_of(job: Job) -> Running | None:
     if found.phase == WAITING or job.action in {Job.Action.VERIFY, Job.Action.COPY, Job.Action.DRILL}:
         return found
     return running() or found
+
+
+def _can_be_stopped(job: Job) -> bool:
+    """A deletion that has begun goes on: half of it would help nobody."""
+    return not job.is_over and (job.status == Job.Status.PENDING or job.action != Job.Action.DELETE)
 
 
 def _permission(job: Job) -> str:
