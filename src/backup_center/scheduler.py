@@ -21,7 +21,7 @@ from .tasks import ticking
 try:
     from apscheduler.jobstores.base import JobLookupError
     from apscheduler.schedulers.background import BackgroundScheduler
-    from apscheduler.schedulers.base import STATE_PAUSED
+    from apscheduler.schedulers.base import STATE_RUNNING
     from apscheduler.schedulers.blocking import BlockingScheduler
 except ImportError as missing:
     raise ImproperlyConfigured(
@@ -89,13 +89,15 @@ class Ticking(Base):  # type: ignore[misc]
 
     def _process_jobs(self) -> float | None:
         """Where APScheduler looks what is due, and how long it sleeps then. It would end by any error but one."""
+        if self.state != STATE_RUNNING:  # being shut down, it looks once more
+            return None
         try:
             seconds: float | None = super()._process_jobs()
         except (DatabaseError, JobLookupError) as error:
             logger.warning("scheduler: %s", error)
             close_old_connections()
             return RETRY_SECONDS
-        if self.state != STATE_PAUSED and (seconds is None or seconds > 2 * self._seconds):
+        if seconds is None or seconds > 2 * self._seconds:
             # A clock was put back, or somebody deleted the job: it would sleep until then, or for ever.
             self._add(tick, TICK, self._seconds)
             return 0.0
@@ -104,11 +106,6 @@ class Ticking(Base):  # type: ignore[misc]
 
 class Background(Ticking, BackgroundScheduler):  # type: ignore[misc]
     """For a process that lives on for other reasons, such as a web server's."""
-
-    def shutdown(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing new is begun while what runs is waited for."""
-        self.pause()
-        super().shutdown(*args, **kwargs)
 
 
 class Leaving(BaseException):
