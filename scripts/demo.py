@@ -119,7 +119,8 @@ def manage(*arguments: str, **environment: str) -> None:
 
 def surroundings() -> dict[str, str]:
     """The environment of the mall: ours, but nothing that would lead it elsewhere."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DJANGO_", "DATABASE_URL"))}
+    astray = ("DJANGO_", "MALL_", "DATABASE_URL", "CELERY_BROKER_URL")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(astray)}
     return kept | {"MALL_DATA_DIR": str(FOLDER), "MALL_LANGUAGE": LANGUAGE}
 
 

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import resolve_url
 from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, Resolver404, resolve
+from django.utils import translation
 from django.utils.cache import add_never_cache_headers
 
 from .conf import MaintenanceSettings, get_maintenance_settings
@@ -32,7 +33,9 @@ class MaintenanceMiddleware:
         concerned = settings.all_requests or request.method not in SAFE
         if not concerned or not restoring() or _is_exempt(request, settings):
             return self.get_response(request)
-        answer = HttpResponse(render_to_string("backup/maintenance.html"), status=503)
+        # LocaleMiddleware comes later: until then the language is that of the thread's last visitor.
+        with translation.override(translation.get_language_from_request(request)):
+            answer = HttpResponse(render_to_string("backup/maintenance.html"), status=503)
         answer["Retry-After"] = str(RETRY_SECONDS)
         add_never_cache_headers(answer)
         return answer

@@ -1,5 +1,6 @@
 """``make demo``, as a newcomer sees it: a child process in a folder of its own."""
 
+import json
 import os
 import re
 import signal
@@ -25,8 +26,9 @@ pytestmark = [
 
 @pytest.fixture
 def surroundings(tmp_path: Path) -> dict[str, str]:
-    # Its DATABASE_URL must not matter: nobody's own database is played with.
+    # None of these must matter: nobody's own database, vault or broker is played with.
     ours = {"DEMO_DIR": str(tmp_path / "demo"), "DATABASE_URL": "postgres://nobody@nowhere.invalid/none"}
+    ours |= {"MALL_TASKS": "celery", "MALL_OFFSITE": "no JSON", "CELERY_BROKER_URL": "redis://nowhere.invalid/0"}
     return {**os.environ, "LC_ALL": "", "LANG": "en_US.UTF-8", "SERVE": "no", "PYTHONIOENCODING": "utf-8"} | ours
 
 
@@ -61,6 +63,18 @@ def test_every_row_is_back_after_the_bad_night(surroundings):
     assert f"due: Backup {scheduled.name.partition('.')[0]}" in done.stdout
     assert "Nothing is due." in done.stdout
     assert re.search(rf"{scheduled.name.partition('.')[0]} restores: every table is as it was", done.stdout)
+
+
+def test_of_the_settings_of_a_mall_only_those_of_the_demo_reach_it(surroundings):
+    code = "import demo, json; print(json.dumps(demo.surroundings()))"
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "scripts", env=surroundings, capture_output=True, check=True
+    )
+    known = json.loads(told.stdout)
+    assert {name for name in known if name.startswith("MALL_")} == {"MALL_DATA_DIR", "MALL_LANGUAGE"}
+    assert known["MALL_DATA_DIR"] == surroundings["DEMO_DIR"]
+    assert not known.keys() & {"DATABASE_URL", "CELERY_BROKER_URL"}
+    assert known["PATH"] == surroundings["PATH"]
 
 
 def test_a_taken_port_is_told_before_the_work_begins(surroundings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
+from django.utils import translation
 
 from backup_center.middleware import MaintenanceMiddleware
 from backup_center.services.lease import hold
@@ -54,4 +55,15 @@ def test_the_page_says_what_to_do_and_when_to_come_back():
 
     assert answer["Retry-After"] == "30"
     assert "no-store" in answer["Cache-Control"]
+    assert "try again in a minute" in answer.content.decode()
+
+
+def test_the_page_speaks_the_language_of_its_visitor_not_of_the_one_before():
+    middleware = MaintenanceMiddleware(lambda request: HttpResponse())
+    with hold("restore"), translation.override("en"):
+        answer = middleware(RequestFactory().post("/zoo/", headers={"Accept-Language": "zh-hans"}))
+        assert translation.get_language() == "en"
+    assert '<html lang="zh-hans">' in answer.content.decode()
+    with hold("restore"), translation.override("zh-hans"):
+        answer = middleware(RequestFactory().post("/zoo/", headers={"Accept-Language": "en"}))
     assert "try again in a minute" in answer.content.decode()

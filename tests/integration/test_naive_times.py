@@ -4,9 +4,12 @@ from datetime import datetime, timedelta
 
 import pytest
 from django.core.management import call_command
+from django.db.models.functions import Now
 from django.utils import timezone
 
-from backup_center.services import cleanup
+from backup_center.models import Job
+from backup_center.services import cleanup, troubles
+from tests.integration.pages import a_record
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,3 +37,16 @@ def test_incremental_backups_and_cleanups_work_too(settings, small_zoo, backups,
     small_zoo.spoil()
     restores.restore_from_backup(record, safety_backup=False)
     assert small_zoo.rows() == rows
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/Lima"])
+def test_a_job_that_gives_signs_of_life_is_alive_whatever_the_time_zone(settings, zone):
+    settings.USE_TZ, settings.TIME_ZONE = False, zone
+    job = Job.objects.create(action="BACKUP", status="RUNNING", started_at=timezone.now() - timedelta(minutes=20))
+    a_record(1, hours=0.1, status="FAILED", error_message="The disk is full.")
+    mine = Job.objects.filter(pk=job.pk)
+
+    mine.update(heartbeat_at=Now())
+    assert troubles.find(50) == []
+    mine.update(heartbeat_at=Now() - troubles.ALIVE - timedelta(minutes=1))
+    assert [trouble.kind for trouble in troubles.find(50)] == ["FAILED"]

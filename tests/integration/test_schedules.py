@@ -241,6 +241,42 @@ def test_what_waits_waits(small_zoo, monkeypatch):
     assert job.record.is_automatic
 
 
+def test_of_slots_that_nobody_begins_one_job_is_left_and_the_log_says_so_once(clock):
+    schedule = a_schedule("0 * * * *")
+    person = schedules.run_now(schedule, None)
+    for hour in (1, 2, 3, 4):
+        clock(START + timedelta(hours=hour))
+        schedules.due()
+
+    person.refresh_from_db()
+    assert person.status == "PENDING"
+    assert [(f"{job.slot:%H:%M}", job.status) for job in Job.objects.exclude(slot=None).order_by("pk")] == [
+        ("13:00", "CANCELLED"),
+        ("14:00", "CANCELLED"),
+        ("15:00", "CANCELLED"),
+        ("16:00", "PENDING"),
+    ]
+    assert "Made up for by the run of 2026-06-01 16:00:00" in Job.objects.get(slot=START + timedelta(hours=3)).error
+    [entry] = BackupLog.objects.filter(operation="SCHEDULE", log_level="WARNING")
+    assert "Nobody has begun the run of 2026-06-01 13:00:00" in entry.message
+
+    Job.objects.filter(status="PENDING").update(status="SUCCESS")
+    for hour in (5, 6):  # another time without a worker is told again
+        clock(START + timedelta(hours=hour))
+        schedules.due()
+    assert BackupLog.objects.filter(operation="SCHEDULE", log_level="WARNING").count() == 2
+
+
+def test_a_slot_that_is_being_done_is_not_made_up_for(clock):
+    a_schedule("0 * * * *")
+    clock(START + timedelta(hours=1))
+    schedules.due()
+    Job.objects.update(status="RUNNING")
+    clock(START + timedelta(hours=2))
+    schedules.due()
+    assert made() == [("06-01 13:00", "RUNNING"), ("06-01 14:00", "PENDING")]
+
+
 # -- what is done --
 
 
@@ -449,6 +485,48 @@ def test_a_wake_up_that_is_a_little_early_and_the_tick_after_it_are_one_run(cloc
     clock(START + timedelta(hours=14))
 
     assert schedules.due() == []
+    assert [job.slot for job in Job.objects.all()] == [START + timedelta(hours=14)]
+
+
+def test_a_wake_up_for_a_time_that_was_moved_does_not_do_yesterdays_slot(clock, small_zoo):
+    """Beat still wakes at 02:00."""
+    schedule = a_schedule("0 2 * * *")
+    schedule.cron = "0 5 * * *"
+    timetable.save(schedule, None)
+    clock(START + timedelta(hours=14))
+
+    assert "somebody has done it" in slotted.perform("FULL")
+    assert not Job.objects.exists()
+    clock(START + timedelta(hours=38))
+    assert "Succeeded" in slotted.perform("FULL")
+    assert [job.slot for job in Job.objects.all()] == [START + timedelta(hours=17)]
+
+
+def test_a_wake_up_does_not_repeat_a_slot_whose_job_is_forgotten(clock, small_zoo):
+    a_schedule("0 2 1 */3 *")
+    clock(datetime(2026, 7, 1, 2, tzinfo=UTC))
+    assert "Succeeded" in slotted.perform("FULL")
+    Job.objects.all().delete()
+
+    clock(datetime(2026, 9, 30, 2, tzinfo=UTC))
+    assert "somebody has done it" in slotted.perform("FULL")
+    assert not Job.objects.exists()
+
+
+def test_a_wake_up_does_not_believe_what_a_wrong_clock_has_planned(clock, small_zoo):
+    a_schedule()
+    clock(START + 1000 * DAY)
+    schedules.due()
+    clock(START + timedelta(hours=14))
+
+    assert "Succeeded" in slotted.perform("FULL")
+    assert Job.objects.filter(slot=START + timedelta(hours=14), status="SUCCESS").exists()
+
+
+def test_the_first_wake_up_that_fills_the_table_does_its_slot(clock, small_zoo, settings):
+    settings.BACKUP_SCHEDULE = [{"action": "FULL", "cron": "0 2 * * *"}]
+    clock(START + timedelta(hours=14, seconds=1))
+    assert "Succeeded" in slotted.perform("FULL")
     assert [job.slot for job in Job.objects.all()] == [START + timedelta(hours=14)]
 
 

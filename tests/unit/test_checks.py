@@ -14,6 +14,7 @@ from backup_center.checks import check_coverage, check_distance, check_live_page
 from backup_center.conf import get_schedule
 from backup_center.models import Schedule
 from backup_center.services import keyring
+from tests.background import DATABASE
 
 NOBODY = 65534
 
@@ -371,3 +372,20 @@ def test_schedules_that_nobody_looks_at_are_reported():
     [message] = check_schedules(databases=["default"])
     assert (message.id, message.level) == ("backup_center.W060", Warning("").level)
     assert "run_due_schedules" in message.hint
+
+
+def test_a_queue_that_the_backend_of_tasks_does_not_have_is_an_error(settings, tasks):
+    backend = {"BACKEND": DATABASE["default"]["BACKEND"]}
+    tasks({"default": backend, "ours": {**backend, "QUEUES": ["backups"]}, "all": {**backend, "QUEUES": []}})
+    assert check_settings() == []
+
+    settings.BACKUP_TASK_QUEUE = "backups"
+    message = found("E070")
+    assert isinstance(message, Error)
+    assert '"backups"' in message.msg
+    assert '"QUEUES": ["backups", "default"]' in message.hint
+    for name in ("ours", "all"):
+        settings.BACKUP_TASK_BACKEND = name
+        assert check_settings() == []
+    settings.BACKUP_TASK_BACKEND = "nowhere"
+    assert "nowhere" in found("E070").msg

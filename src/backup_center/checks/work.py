@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,18 +17,31 @@ from ..conf import (
     get_drill_settings,
     get_maintenance_settings,
     get_schedule,
+    get_task_settings,
     host_function,
 )
 
 
 def tasks() -> Iterator[checks.CheckMessage]:
-    from ..tasks.queue import is_immediate  # as above
+    from ..tasks.queue import api  # as above
 
+    found, settings = api(), get_task_settings()
+    if found is None:
+        return
     try:
-        is_immediate()
+        queues = found.task_backends[settings.backend].queues
     except ImproperlyConfigured as error:
         text = _("BACKUP_TASK_BACKEND names no usable entry of TASKS: %(error)s")
         yield checks.Error(text % {"error": error}, id="backup_center.E070")
+        return
+    if queues and settings.queue not in queues:  # none: all are allowed
+        yield checks.Error(
+            _('BACKUP_TASK_QUEUE is "%(queue)s", which QUEUES of the entry "%(backend)s" of TASKS does not list.')
+            % {"queue": settings.queue, "backend": settings.backend},
+            hint=_('Add it there: "QUEUES": %(queues)s. Let a worker look into it, too (docs/background.md).')
+            % {"queues": json.dumps(sorted({*queues, settings.queue}, key=str))},
+            id="backup_center.E070",
+        )
 
 
 def schedule() -> Iterator[checks.CheckMessage]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
 LATE = timedelta(minutes=5)  # a slot that is done later than this was missed, and the log says so
+MADE_UP_BY = "made_up_by"  # in the result of a job that was cancelled for this one
 DONE_AS = {
     Schedule.Action.FULL: Job.Action.BACKUP,
     Schedule.Action.INCREMENTAL: Job.Action.BACKUP,
@@ -66,7 +67,17 @@ def take(schedule: Schedule, slot: datetime, now: datetime) -> Job | None:
             _note(job, _("Caught up on the run of %(slot)s that was missed."))
         if schedule.overlap == Schedule.Overlap.SKIP:
             _skip_if_in_the_way(job)
+        else:
+            _make_up_for_waiting(job)
     return job
+
+
+def is_past(schedule: Schedule, slot: datetime, now: datetime) -> bool:
+    """Whether it looks further already: the slot was done, if only by a job long forgotten, or never was one."""
+    if schedule.next_run_at is None:
+        return False
+    following = slots.after(schedule.cron, max(slot, now))  # what is planned beyond it a wrong clock has planned
+    return slot < slots.aware(schedule.next_run_at) <= following
 
 
 def latest(actions: Sequence[str], now: datetime) -> tuple[Schedule, datetime] | None:
@@ -140,8 +151,22 @@ def _skip_if_in_the_way(job: Job) -> None:
         _note(job, _("Skipped the run of %(slot)s. %(reason)s"), reason=reason)
 
 
+def _make_up_for_waiting(job: Job) -> None:
+    """Of slots that nobody has begun, the latest is enough. The log says so once, however many follow one another."""
+    before = Job.objects.filter(schedule=job.schedule, slot__isnull=False, status=Job.Status.PENDING, pk__lt=job.pk)
+    reason = _("Made up for by the run of %(slot)s.") % {"slot": _slot_of(job)}
+    for older in before:
+        told = Job.objects.filter(schedule=job.schedule, **{f"result__{MADE_UP_BY}": older.pk}).exists()
+        result = {MADE_UP_BY: job.pk}
+        if jobs.end(older, Job.Status.CANCELLED, reason, result, only=Job.Status.PENDING) and not told:
+            _note(older, _("Nobody has begun the run of %(slot)s. %(reason)s"), reason=reason)
+
+
 def _note(job: Job, text: str, **facts: str) -> None:
-    slot = exactly(job.slot) if job.slot else ""
-    message = f"{job.schedule}: " + text % {"slot": slot, **facts}
+    message = f"{job.schedule}: " + text % {"slot": _slot_of(job), **facts}
     warning = BackupLog.Level.WARNING
     journal.write(BackupLog.Operation.SCHEDULE, warning, message, job=job.pk, schedule=job.schedule_id)
+
+
+def _slot_of(job: Job) -> str:
+    return exactly(job.slot) if job.slot else ""

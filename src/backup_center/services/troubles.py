@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Max, Min, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -73,8 +74,8 @@ def _failed_backups() -> Iterator[Trouble]:
 
 def _trying_since() -> datetime:
     """Since when a job tries to back up. What fails meanwhile it tries again, and tells itself when it gives up."""
-    alive = timezone.now() - ALIVE
-    running = Job.objects.filter(action=Job.Action.BACKUP, status=Job.Status.RUNNING, heartbeat_at__gt=alive)
+    # By the database's clock, as heartbeats are: without USE_TZ, SQLite's is in UTC and ours is not.
+    running = Job.objects.filter(action=Job.Action.BACKUP, status=Job.Status.RUNNING, heartbeat_at__gt=Now() - ALIVE)
     return running.aggregate(first=Min("started_at"))["first"] or timezone.now() + timedelta(days=1)
 
 

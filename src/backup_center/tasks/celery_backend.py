@@ -2,7 +2,7 @@
 
 Any task of the project may go through it, not ours alone. Options: ``app`` (dotted path of the Celery app; without it
 the current one), ``queues`` (names of queues here → names of queues there; the default queue is Celery's own default).
-What a task returns stays with Celery; results are not read back.
+What a task returns is dropped, priorities are refused. Of a task's context, what Celery knows is filled in.
 """
 
 from __future__ import annotations
@@ -44,31 +44,34 @@ class CeleryBackend(Base):  # type: ignore[misc]
             queue=queue,
             eta=task.run_after,
         )
-        return self._queued(task, number, args, kwargs)
-
-    def _queued(self, task: Any, number: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        result = tasks_api.TaskResult(
-            task=task,
-            id=number,
-            status=tasks_api.TaskResultStatus.READY,
-            enqueued_at=timezone.now(),
-            started_at=None,
-            finished_at=None,
-            last_attempted_at=None,
-            args=list(args),
-            kwargs=dict(kwargs),
-            backend=self.alias,
-            errors=[],
-            worker_ids=[],
-        )
+        ready = tasks_api.TaskResultStatus.READY
+        result = _result(task, number, args, kwargs, status=ready, enqueued_at=timezone.now())
         tasks_api.signals.task_enqueued.send(type(self), task_result=result)
         return result
 
 
-@shared_task(name="backup_center.run_task", ignore_result=True)  # type: ignore[untyped-decorator]
-def run(path: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+@shared_task(bind=True, name="backup_center.run_task", ignore_result=True)  # type: ignore[untyped-decorator]
+def run(message: Any, path: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """In Celery's worker: the function of a task, and of nothing else that the message may name."""
     task = import_string(path)
     if not isinstance(task, tasks_api.base.Task):
         raise SuspiciousOperation(f"{path} is not a task.")
+    if task.takes_context:
+        args = [_context(task, message.request, args, kwargs), *args]
     task.call(*args, **kwargs)
+
+
+def _context(task: Any, request: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    now = timezone.now()
+    running = tasks_api.TaskResultStatus.RUNNING
+    facts = {"started_at": now, "last_attempted_at": now, "worker_ids": [request.hostname]}
+    return tasks_api.base.TaskContext(task_result=_result(task, request.id, args, kwargs, status=running, **facts))
+
+
+def _result(task: Any, number: str, args: Sequence[Any], kwargs: Mapping[str, Any], **facts: Any) -> Any:
+    unknown = dict.fromkeys(("enqueued_at", "started_at", "finished_at", "last_attempted_at"))
+    lists: dict[str, list[Any]] = {"errors": [], "worker_ids": []}
+    facts = {**unknown, **lists, **facts}
+    return tasks_api.TaskResult(
+        task=task, id=number, args=list(args), kwargs=dict(kwargs), backend=task.backend, **facts
+    )

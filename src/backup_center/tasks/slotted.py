@@ -23,14 +23,15 @@ def perform(action: str) -> str:
 
     Returns what was done, for whoever reads results. Raises ``BackupCenterError`` if it failed.
     """
-    timetable.fill()
+    is_new = bool(timetable.fill())  # planned from now on, but this wake-up is meant
     now = slots.aware(timezone.now())
     if not Schedule.objects.filter(action=action).exists():
         return _do(jobs.ask(schedules.DONE_AS[Schedule.Action(action)], **schedules.what_of(Schedule(action=action))))
     found = schedules.latest([action], now + EARLY)
     if found is None:
         return _("Nothing was done: the schedule is turned off.")
-    job = schedules.take(*found, now)
+    is_past = not is_new and schedules.is_past(*found, now)
+    job = None if is_past else schedules.take(*found, now)
     return _do(job) if job else _("Nothing was done: somebody has done it, or does it.")
 
 
