@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
 
 LATE = timedelta(minutes=5)  # a slot that is done later than this was missed, and the log says so
-MADE_UP_BY = "made_up_by"  # in the result of a job that was cancelled for this one
+LEFT_TO = "left_to"  # in the result of a job that was cancelled: the one that still waits
 DONE_AS = {
     Schedule.Action.FULL: Job.Action.BACKUP,
     Schedule.Action.INCREMENTAL: Job.Action.BACKUP,
@@ -68,7 +68,7 @@ def take(schedule: Schedule, slot: datetime, now: datetime) -> Job | None:
         if schedule.overlap == Schedule.Overlap.SKIP:
             _skip_if_in_the_way(job)
         else:
-            _make_up_for_waiting(job)
+            _leave_it_to_who_waits(job)
     return job
 
 
@@ -88,6 +88,11 @@ def latest(actions: Sequence[str], now: datetime) -> tuple[Schedule, datetime] |
         return None
     slot, schedule = max(found, key=lambda pair: pair[0])
     return schedule, slot
+
+
+def who_does(job: Job) -> Job:
+    """The job that does the work of this one: itself, or the one that it was left to."""
+    return Job.objects.filter(pk=job.result.get(LEFT_TO)).first() or job
 
 
 def run_now(schedule: Schedule, user: AbstractBaseUser | None) -> Job:
@@ -151,15 +156,18 @@ def _skip_if_in_the_way(job: Job) -> None:
         _note(job, _("Skipped the run of %(slot)s. %(reason)s"), reason=reason)
 
 
-def _make_up_for_waiting(job: Job) -> None:
-    """Of slots that nobody has begun, the latest is enough. The log says so once, however many follow one another."""
+def _leave_it_to_who_waits(job: Job) -> None:
+    """Of slots that nobody has begun, one is enough: the first, so that none is passed over for ever where workers are
+    always behind. The log says so once, however many follow one another.
+    """
     before = Job.objects.filter(schedule=job.schedule, slot__isnull=False, status=Job.Status.PENDING, pk__lt=job.pk)
-    reason = _("Made up for by the run of %(slot)s.") % {"slot": _slot_of(job)}
-    for older in before:
-        told = Job.objects.filter(schedule=job.schedule, **{f"result__{MADE_UP_BY}": older.pk}).exists()
-        result = {MADE_UP_BY: job.pk}
-        if jobs.end(older, Job.Status.CANCELLED, reason, result, only=Job.Status.PENDING) and not told:
-            _note(older, _("Nobody has begun the run of %(slot)s. %(reason)s"), reason=reason)
+    waiting = before.order_by("pk").first()
+    if waiting is None:
+        return
+    told = Job.objects.filter(schedule=job.schedule, **{f"result__{LEFT_TO}": waiting.pk}).exists()
+    reason = _("The run of %(slot)s still waits for a worker, and makes up for it.") % {"slot": _slot_of(waiting)}
+    if jobs.end(job, Job.Status.CANCELLED, reason, {LEFT_TO: waiting.pk}, started_at=None) and not told:
+        _note(job, _("Skipped the run of %(slot)s. %(reason)s"), reason=reason)
 
 
 def _note(job: Job, text: str, **facts: str) -> None:

@@ -32,7 +32,7 @@ def perform(action: str) -> str:
         return _("Nothing was done: the schedule is turned off.")
     is_past = not is_new and schedules.is_past(*found, now)
     job = None if is_past else schedules.take(*found, now)
-    return _do(job) if job else _("Nothing was done: somebody has done it, or does it.")
+    return _do(schedules.who_does(job)) if job else _("Nothing was done: somebody has done it, or does it.")
 
 
 def _do(job: Job) -> str:
