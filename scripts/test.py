@@ -175,10 +175,12 @@ def test_jobs(
     jobs = []
     for part, arguments in parts.items():
         for name, python in pairs:
-            # Once is enough: coverage and what is marked slow on the oldest pair, the browser on the newest.
+            # Once is enough: coverage and what is marked slow on the oldest pair, the browser on the newest and SQLite.
             oldest, newest = name == pairs[0][0], name == pairs[-1][0]
             measured = ["-m", "coverage", "run"] if covering and oldest else []
             for database, url in databases.items():
+                if part == "browser" and (url or not newest):
+                    continue
                 title = f"{part}, {name}, {database}"
                 command: list[str | Path] = [python, *measured, "-m", "pytest", *arguments]
                 variables: dict[str, str | None] = {
