@@ -374,7 +374,7 @@ def test_a_prepared_database_is_used_and_emptied_but_never_one_with_tables(mall,
 
     make_table(database)
     refused = mall.run("drill_backups", code=5, **environment)
-    assert "holds tables that no drill has made (somebodys)" in refused.stderr
+    assert "holds what no drill has made (somebodys)" in refused.stderr
     assert tables_of(database) == ["somebodys"]
 
 
