@@ -112,8 +112,9 @@ def _quiet(project: LazySettings) -> dict[str, Any]:
 def _no_mail(project: LazySettings) -> dict[str, Any]:
     """Django 6.1 has MAILERS instead of EMAIL_BACKEND, if the project has them; before, they are a name like any."""
     found: dict[str, Any] = {}
-    if hasattr(project, "MAILERS"):
-        found["MAILERS"] = {alias: {"BACKEND": MEMORY_MAIL} for alias in project.MAILERS}
+    mailers = getattr(project, "MAILERS", None)
+    if mailers is not None:
+        found["MAILERS"] = {alias: {"BACKEND": MEMORY_MAIL} for alias in mailers}
     if not found or django.VERSION < (6, 1):
         found["EMAIL_BACKEND"] = MEMORY_MAIL
     return found

@@ -80,10 +80,10 @@ class DrillService:
         except BaseException as error:
             if isinstance(error, STOPPED):
                 _forget(drill, error, user)
-            elif drill.pk is not None or not isinstance(error, Busy):
-                _settle(drill, started, error, user)
-            else:
+            elif drill._state.adding and isinstance(error, Busy):
                 raise
+            else:
+                _settle(drill, started, error, user)
             signals.post_drill.send_robust(DrillService, record=record, user=user, drill=drill, error=error)
             raise
         _settle(drill, started, None, user)
@@ -112,7 +112,7 @@ def _settle(drill: Drill, started: float, error: BaseException | None, user: Abs
     findings = [str(line) for line in getattr(error, "findings", ())]
     if findings:
         drill.report["findings"] = findings
-    if drill.pk is None:  # no scratch could be made
+    if drill._state.adding:  # no scratch could be made
         drill.save()
     else:  # its backup may be gone by now
         drill.save(update_fields=["seconds", "restore_seconds", "ok", "error", "report"])
@@ -140,9 +140,8 @@ def _settle(drill: Drill, started: float, error: BaseException | None, user: Abs
 def _forget(drill: Drill, error: BaseException, user: AbstractBaseUser | None) -> None:
     """A drill that was stopped tells nothing of its backup: neither good nor bad."""
     Drill.objects.filter(pk=drill.pk).delete()
-    journal.write(
-        BackupLog.Operation.DRILL, BackupLog.Level.WARNING, str(error) or _("Stopped."), record=drill.record, user=user
-    )
+    message = str(error) if isinstance(error, Cancelled) else _("Stopped.")
+    journal.write(BackupLog.Operation.DRILL, BackupLog.Level.WARNING, message, record=drill.record, user=user)
 
 
 class _Child:

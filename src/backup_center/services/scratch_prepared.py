@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 from ..engine.errors import Busy, DatabaseFailed, Refused
 from .scratch import MARK, Scratch, connected, tables_in, travelling
 
-# How to drop, and the name of, everything that is ours to drop, in any schema, that no extension brought and that doesn't go with its table; all but the mark.
+# How to drop, and the names of, all that is ours to drop, in any schema, that no extension brought and that doesn't go
+# with its table; all but the mark.
 OWNED = f"""
 SELECT format('DROP %s IF EXISTS %I.%I CASCADE', CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
     WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END, n.nspname, c.relname), c.relname::text
