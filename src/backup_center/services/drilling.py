@@ -78,10 +78,10 @@ class DrillService:
                 drill.report = {"notes": list(place.notes)}
                 _Child(drill, record, place, module, progress).run()
         except BaseException as error:
+            if isinstance(error, Busy) and drill._state.adding:
+                raise
             if isinstance(error, STOPPED):
                 _forget(drill, error, user)
-            elif drill._state.adding and isinstance(error, Busy):
-                raise
             else:
                 _settle(drill, started, error, user)
             signals.post_drill.send_robust(DrillService, record=record, user=user, drill=drill, error=error)
