@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import django
 from django.conf import LazySettings
 
 DATABASE_SCHEMES = {
@@ -25,6 +27,9 @@ EMPTY = {"PGPASSFILE": os.devnull, "PGSERVICEFILE": os.devnull}
 NOWHERE = "memory://"
 BROKERS = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL", "BROKER_URL")
 SHORTEST = 6  # characters of a password that is looked for inside of other texts
+# What such texts hold besides. In any other a password like "django" is a word: "django.db.models.BigAutoField".
+AROUND_PASSWORDS = re.compile(r"://|passw|pwd", re.IGNORECASE)
+MEMORY_MAIL = "django.core.mail.backends.locmem.EmailBackend"
 
 
 def environment(
@@ -84,11 +89,11 @@ def _rewrite_texts(project: LazySettings, secrets: set[str], scratch: Mapping[st
 
 def _quiet(project: LazySettings) -> dict[str, Any]:
     """No mail, cache, queue, broker or alarm. Routers would lead out of the one database that is there."""
-    package = "django.tasks" if _has_own_tasks() else "django_tasks"
-    no_tasks = {"BACKEND": f"{package}.backends.dummy.DummyBackend"}
+    package = "django.tasks" if django.VERSION >= (6, 0) else "django_tasks"
+    no_tasks = {"BACKEND": f"{package}.backends.dummy.DummyBackend", "QUEUES": []}  # none named: any will do
     found: dict[str, Any] = {
         "DATABASE_ROUTERS": [],
-        "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
+        **_no_mail(project),
         "CACHES": {alias: {"BACKEND": "django.core.cache.backends.dummy.DummyCache"} for alias in project.CACHES},
         "LOGGING_CONFIG": None,  # the live log files are not this process's
         "TASKS": {alias: dict(no_tasks) for alias in getattr(project, "TASKS", {"default": {}})},
@@ -104,10 +109,15 @@ def _quiet(project: LazySettings) -> dict[str, Any]:
     return found
 
 
-def _has_own_tasks() -> bool:
-    import django
-
-    return django.VERSION >= (6, 0)
+def _no_mail(project: LazySettings) -> dict[str, Any]:
+    """Django 6.1 has MAILERS instead of EMAIL_BACKEND, if the project has them; before, they are a name like any."""
+    found: dict[str, Any] = {}
+    mailers = getattr(project, "MAILERS", None)
+    if mailers is not None:
+        found["MAILERS"] = {alias: {"BACKEND": MEMORY_MAIL} for alias in mailers}
+    if not found or django.VERSION < (6, 1):
+        found["EMAIL_BACKEND"] = MEMORY_MAIL
+    return found
 
 
 def _rewritten(value: str, secrets: set[str], scratch: Mapping[str, Any]) -> str:
@@ -115,6 +125,8 @@ def _rewritten(value: str, secrets: set[str], scratch: Mapping[str, Any]) -> str
         return str(scratch.get("PASSWORD") or "")
     if _schemes(value) & DATABASE_SCHEMES:
         return _url(scratch)
+    if not AROUND_PASSWORDS.search(value):
+        return value
     for secret in (secret for secret in secrets if len(secret) >= SHORTEST):
         for text in (secret, quote(secret, safe="")):
             value = value.replace(text, str(scratch.get("PASSWORD") or ""))

@@ -9,7 +9,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -374,7 +374,7 @@ def test_a_prepared_database_is_used_and_emptied_but_never_one_with_tables(mall,
 
     make_table(database)
     refused = mall.run("drill_backups", code=5, **environment)
-    assert "holds tables that no drill has made (somebodys)" in refused.stderr
+    assert "holds what no drill has made (somebodys)" in refused.stderr
     assert tables_of(database) == ["somebodys"]
 
 
@@ -392,7 +392,7 @@ def tables_of(database: dict[str, Any]) -> list[str]:
     if SERVER is None:
         import sqlite3
 
-        with sqlite3.connect(database["NAME"]) as session:
+        with closing(sqlite3.connect(database["NAME"])) as session:
             return [name for (name,) in session.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     found = ask("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace", on_server(database["NAME"]))
     return [name for (name,) in found]
@@ -402,7 +402,7 @@ def make_table(database: dict[str, Any]) -> None:
     if SERVER is None:
         import sqlite3
 
-        with sqlite3.connect(database["NAME"]) as session:
+        with closing(sqlite3.connect(database["NAME"])) as session:
             session.execute("CREATE TABLE somebodys (id int)")
     else:
         ask("CREATE TABLE somebodys (id int)", on_server(database["NAME"]))

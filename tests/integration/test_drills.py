@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import json
+import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from backup_center import signals
-from backup_center.engine.errors import NotFound, Refused
-from backup_center.models import BackupLog, BackupRecord, Drill
-from backup_center.services import DrillService, cleanup, drills
+from backup_center.engine.errors import Busy, Cancelled, NotFound, Refused
+from backup_center.models import BackupLog, BackupRecord, Drill, Job
+from backup_center.services import DrillService, alarms, cleanup, drilling, drills, jobs, working
+from backup_center.services.scratch import Scratch
+from backup_center.services.scratch_prepared import prepared
 from backup_center.services.verdict import verdict
+from backup_center.tasks import ticking
 from tests.integration.pages import a_record, browser, person
 from tests.integration.test_verdict import make
 
@@ -153,7 +160,7 @@ def test_whoever_may_not_verify_may_not_drill():
     assert not Drill.objects.exists()
 
 
-def test_a_receiver_that_raises_stops_a_drill_before_anything_is_made():
+def test_a_receiver_that_raises_stops_a_drill_before_anything_is_restored():
     record, ended = a_record(1), []
 
     def stop(**facts):
@@ -174,3 +181,106 @@ def test_a_receiver_that_raises_stops_a_drill_before_anything_is_made():
     assert ended == [("Not tonight.", "Not tonight.")]
     drill = Drill.objects.get()
     assert (drill.ok, drill.is_running, drill.report) == (False, False, {})
+
+
+@pytest.fixture
+def kept_for_drills(settings, tmp_path):
+    """A prepared database, and another drill in it."""
+    if connection.vendor != "sqlite":
+        pytest.skip("one engine is enough")
+    settings.BACKUP_DRILL_DATABASE = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "prepared.sqlite3"}
+    with prepared(settings.BACKUP_DRILL_DATABASE, "default", time.time() + 60):
+        yield
+
+
+def test_a_drill_that_finds_another_one_there_leaves_no_trace(kept_for_drills):
+    record = a_record(1)
+
+    with pytest.raises(Busy, match="Another drill"):
+        DrillService().drill(record)
+
+    assert not Drill.objects.exists()
+    assert not BackupLog.objects.filter(operation="DRILL").exists()
+
+
+def test_a_job_that_finds_another_drill_there_is_no_alarm(kept_for_drills):
+    job = jobs.create(Job.Action.DRILL, record=a_record(1))
+
+    working.run(job.pk, patient=False)
+
+    job.refresh_from_db()
+    assert (job.status, job.error) == (
+        Job.Status.FAILED, "Another drill uses BACKUP_DRILL_DATABASE. Try again when it is done."
+    )  # fmt: skip
+    alarms.evaluate()
+    assert not [alarm.message for alarm in alarms.open_alarms() if alarm.kind == "DRILL"]
+
+
+def stopping(error: BaseException):
+    def stop(**_facts):
+        raise error
+
+    return stop
+
+
+@pytest.mark.parametrize("error", [Cancelled("Stopped."), KeyboardInterrupt(), SystemExit(1)])
+def test_a_drill_that_is_stopped_has_not_failed(backup_dir, error):
+    record = make(1, backup_dir)
+    stop = stopping(error)  # kept here, since signals hold their receivers weakly
+    signals.pre_drill.connect(stop)
+    try:
+        with pytest.raises(type(error)):
+            DrillService().drill(record)
+    finally:
+        signals.pre_drill.disconnect(stop)
+
+    assert drills.last_ended() is None
+    assert verdict().state == "good"
+    told = BackupLog.objects.get(operation="DRILL")
+    assert (told.log_level, told.message) == ("WARNING", "Stopped.")
+
+
+def test_a_job_whose_drill_is_interrupted_is_no_alarm(backup_dir):
+    job = jobs.create(Job.Action.DRILL, record=make(1, backup_dir))
+    stop = stopping(KeyboardInterrupt())
+    signals.pre_drill.connect(stop)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            working.run(job.pk, patient=False)
+    finally:
+        signals.pre_drill.disconnect(stop)
+
+    job.refresh_from_db()
+    assert job.status == Job.Status.FAILED
+    alarms.evaluate()
+    assert not [alarm.message for alarm in alarms.open_alarms() if alarm.kind == "DRILL"]
+
+
+def test_what_was_killed_does_not_run_for_ever_and_the_tick_says_so():
+    killed = a_drill(a_record(1), ok=False, seconds=None, until=timezone.now() - timedelta(seconds=1))
+    assert not killed.is_running
+
+    ticking.tick()
+
+    killed.refresh_from_db()
+    assert "Its process ended" in killed.error
+
+
+def a_child(settings: dict) -> drilling._Child:
+    record = a_record(1)
+    return drilling._Child(a_drill(record), record, Scratch(settings=settings), "tests.settings", None)
+
+
+def test_a_path_among_the_settings_travels_to_the_process():
+    order = json.loads(a_child({"NAME": Path("/srv/drill.sqlite3")})._order())
+
+    assert order["scratch"] == {"NAME": "/srv/drill.sqlite3"}
+
+
+def test_the_last_words_of_a_process_tell_no_secret(settings):
+    words = io.BytesIO(f"ValueError: {settings.SECRET_KEY} at https://boss:hers@mail and token=abcdef".encode())
+
+    said = a_child({})._why_it_died(1, words)
+
+    assert "ValueError" in said
+    assert not any(secret in said for secret in (settings.SECRET_KEY, "hers", "abcdef"))

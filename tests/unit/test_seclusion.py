@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import ModuleType
 
+import django
 import pytest
+from django.conf import LazySettings, Settings
 
-from backup_center.seclusion import environment
+from backup_center.seclusion import environment, seclude
+
+pytestmark = pytest.mark.filterwarnings("ignore:The EMAIL_BACKEND setting is deprecated")  # projects still have it
 
 SECRET = "p/w of@live"
 LIVE = [{"ENGINE": "django.db.backends.postgresql", "NAME": "shop", "USER": "boss", "PASSWORD": SECRET}]
@@ -36,6 +42,8 @@ URL = "postgres://nobody:fresh@%2Fvar%2Frun%2Fpg:5433/scratch"
         ("PGPASSFILE", "/home/boss/.pgpass", "/dev/null"),
         ("CELERY_BROKER_URL", "redis://:secret@broker/0", "memory://"),
         ("BACKUP_DIR", "/backups", "/backups"),
+        ("MAIL_URL", f"smtp://{SECRET}@mail", "smtp://fresh@mail"),
+        ("MOTTO", f"We say {SECRET}", f"We say {SECRET}"),
         ("SITE_URL", "https://shop.example/", "https://shop.example/"),
         ("BACKUP_ENCRYPTION_IDENTITY", "AGE-SECRET-KEY-1", "AGE-SECRET-KEY-1"),
     ],
@@ -73,3 +81,55 @@ def test_beside_sqlite_a_url_names_the_file():
     found = environment({"DATABASE_URL": "sqlite:////srv/live.sqlite3"}, [{"NAME": "/srv/live.sqlite3"}], scratch)
 
     assert found["DATABASE_URL"] == "sqlite:////srv/drill/scratch.sqlite3"
+
+
+@pytest.fixture
+def secluded(monkeypatch):
+    """The settings of a project as a drill's process makes them, from its module."""
+
+    def make(**names: object) -> LazySettings:
+        module = ModuleType("a_projects_settings")
+        vars(module).update({"DATABASES": {"default": {**LIVE[0], "PASSWORD": "django"}}, **names})
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        project = LazySettings()
+        project._wrapped = Settings(module.__name__)
+        monkeypatch.setattr("os.environ", {"DJANGO_SETTINGS_MODULE": module.__name__})
+        seclude(project, SCRATCH)
+        return project
+
+    return make
+
+
+def test_a_password_that_is_a_word_leaves_the_other_settings_as_they_are(secluded):
+    found = secluded(DEFAULT_AUTO_FIELD="django.db.models.BigAutoField", DSN="user=boss password=django")
+
+    assert found.DEFAULT_AUTO_FIELD == "django.db.models.BigAutoField"
+    assert found.DSN == "user=boss password=fresh"
+
+
+def test_mail_stays_in_memory(secluded):
+    assert secluded().EMAIL_BACKEND == "django.core.mail.backends.locmem.EmailBackend"
+
+
+def test_every_mailer_stays_in_memory(secluded):
+    smtp = {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": {"host": "mail"}}
+
+    found = secluded(MAILERS={"default": smtp, "bulk": {}})
+
+    memory = {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}
+    assert dict(found.MAILERS) == {"default": memory, "bulk": memory}
+    if django.VERSION < (6, 1):
+        assert str(found.EMAIL_BACKEND) == memory["BACKEND"]
+
+
+def _a_task() -> None:
+    """Tasks must be functions of a module."""
+
+
+@pytest.mark.parametrize("queue", ["mails", "default"])
+def test_tasks_of_any_queue_go_nowhere(secluded, settings, queue):
+    tasks = pytest.importorskip("django.tasks" if django.VERSION >= (6, 0) else "django_tasks")
+
+    settings.TASKS = secluded(TASKS={"default": {"BACKEND": "hers", "QUEUES": ["mails"]}}).TASKS
+
+    assert tasks.task(queue_name=queue)(_a_task).get_backend().__class__.__name__ == "DummyBackend"

@@ -58,4 +58,5 @@ class Drill(models.Model):
 
     @property
     def is_running(self) -> bool:
-        return self.seconds is None
+        """What is not done by ``until`` was killed: ``services.drills`` says so with the next tick or drill."""
+        return self.seconds is None and self.until > timezone.now()

@@ -24,10 +24,11 @@ from django.utils.translation import gettext as _
 
 from .. import seclusion, signals
 from ..conf import get_drill_settings
-from ..engine.errors import BackupCenterError, DrillFailed, NotFound, Refused
+from ..engine.errors import BackupCenterError, Busy, Cancelled, DrillFailed, NotFound, Refused
 from ..models import BackupLog, BackupRecord, Drill
 from . import catalogue, drills, journal, lineage, rehearsal, scratch, verdict
 from .connecting import home_alias, refuse_inside_transaction
+from .redacting import redact
 from .scratch import GRACE_SECONDS, Scratch
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]  # phase, rows done, rows in all
 ENDING_SECONDS = 5  # after its answer; whatever the project has left running there ends then
+STOPPED = (Cancelled, KeyboardInterrupt, SystemExit)  # somebody wanted it: nothing has failed
 LAST_WORDS = 500  # characters of what a child said that died
 
 
@@ -60,7 +62,7 @@ class DrillService:
             module = _settings_module()
         limit = get_drill_settings().timeout_seconds
         drills.settle_dead()
-        drill = Drill.objects.create(
+        drill = Drill(
             record=record,
             backup_name=record.backup_name,
             data_types=list(data_types or []),
@@ -70,12 +72,18 @@ class DrillService:
         )
         started = time.monotonic()
         try:
-            signals.pre_drill.send(DrillService, record=record, user=user, drill=drill)
             with scratch.for_drill_of(record.database) as place:
+                drill.save(force_insert=True)  # only now: whoever finds another drill there comes again and again
+                signals.pre_drill.send(DrillService, record=record, user=user, drill=drill)
                 drill.report = {"notes": list(place.notes)}
                 _Child(drill, record, place, module, progress).run()
         except BaseException as error:
-            _settle(drill, started, error, user)
+            if isinstance(error, Busy) and drill._state.adding:
+                raise
+            if isinstance(error, STOPPED):
+                _forget(drill, error, user)
+            else:
+                _settle(drill, started, error, user)
             signals.post_drill.send_robust(DrillService, record=record, user=user, drill=drill, error=error)
             raise
         _settle(drill, started, None, user)
@@ -104,7 +112,10 @@ def _settle(drill: Drill, started: float, error: BaseException | None, user: Abs
     findings = [str(line) for line in getattr(error, "findings", ())]
     if findings:
         drill.report["findings"] = findings
-    drill.save(update_fields=["seconds", "restore_seconds", "ok", "error", "report"])  # its backup may be gone by now
+    if drill._state.adding:  # no scratch could be made
+        drill.save()
+    else:  # its backup may be gone by now
+        drill.save(update_fields=["seconds", "restore_seconds", "ok", "error", "report"])
     level = BackupLog.Level.ERROR if error else BackupLog.Level.SUCCESS
     tables = drill.report.get("tables", [])
     message = drill.error or _("Proven restorable: %(tables)d tables, %(rows)d rows, in %(seconds).1f s.") % {
@@ -124,6 +135,13 @@ def _settle(drill: Drill, started: float, error: BaseException | None, user: Abs
         notes=drill.report.get("notes", []),
         seconds=drill.seconds,
     )
+
+
+def _forget(drill: Drill, error: BaseException, user: AbstractBaseUser | None) -> None:
+    """A drill that was stopped tells nothing of its backup: neither good nor bad."""
+    Drill.objects.filter(pk=drill.pk).delete()
+    message = str(error) if isinstance(error, Cancelled) else _("Stopped.")
+    journal.write(BackupLog.Operation.DRILL, BackupLog.Level.WARNING, message, record=drill.record, user=user)
 
 
 class _Child:
@@ -172,7 +190,7 @@ class _Child:
         if process.stdin is None or process.stdout is None:
             raise TypeError("both are pipes")
         with suppress(BrokenPipeError):  # it died at once: its last words say why
-            _write(process.stdin.fileno(), json.dumps(self._order()).encode() + b"\n")
+            _write(process.stdin.fileno(), self._order())
         for line in process.stdout:
             said = json.loads(line)
             if "report" in said:
@@ -182,14 +200,16 @@ class _Child:
                 self.progress(said["phase"], said["done"], said["total"])
         return answer
 
-    def _order(self) -> dict[str, Any]:
-        return {
+    def _order(self) -> bytes:
+        """One line. Among settings there are paths."""
+        order = {
             "path": _search_path(),
             "scratch": self.place.settings,
             "language": translation.get_language() or project.LANGUAGE_CODE,
             "records": rehearsal.facts_of([self.record, *lineage.lenders(self.record)]),
             "data_types": self.drill.data_types,
         }
+        return json.dumps(order, default=str).encode() + b"\n"
 
     def _end_after(self, seconds: float, process: subprocess.Popen[bytes]) -> None:
         self.timer.cancel()
@@ -223,7 +243,7 @@ class _Child:
         for secret in secrets:
             said = said.replace(secret, "…")
         text = _("The drill's process died (exit code %(code)d). %(said)s")
-        return (text % {"code": code, "said": said[:LAST_WORDS]}).strip()
+        return (text % {"code": code, "said": redact(said)[:LAST_WORDS]}).strip()
 
 
 def _write(pipe: int, data: bytes) -> None:

@@ -21,7 +21,7 @@ from ..engine.errors import BackupCenterError, Damaged, Refused
 from ..models import BackupRecord
 from .connecting import engine_connection
 from .restores import RestoreService
-from .scratch import MARK
+from .scratch import MARK, tables_in
 
 Progress = Callable[[str, int, int], None]  # phase, rows done, rows in all
 # Of a record, what a restore needs to know.
@@ -109,7 +109,7 @@ class _Rehearsal:
 
 def _refuse_what_is_not_empty() -> None:
     """The last thing between a drill and a database with somebody's data, whatever went wrong before."""
-    if tables := set(connection.introspection.table_names()) - {MARK}:
+    if tables := tables_in(connection) - {MARK}:
         raise Refused(_("The scratch database is not empty: it holds %(table)s.") % {"table": min(tables)})
 
 
@@ -168,10 +168,11 @@ def _errors_of_checks() -> list[checks.CheckMessage]:
 
 
 def _probed(path: str) -> dict[str, Any]:
-    """One question of the project's own: it fails by raising, and may say in words what it found."""
+    """One question of the project's own: it fails by raising or by False, and may say in words what it found."""
     started = time.monotonic()
     try:
-        answer, ok = host_function("BACKUP_DRILL_PROBES", path)(), True
+        answer = host_function("BACKUP_DRILL_PROBES", path)()
+        ok = answer is not False
     except Exception as error:  # noqa: BLE001  # whatever it raises is its answer
         answer, ok = f"{type(error).__name__}: {error}", False
     seconds = round(time.monotonic() - started, 3)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -37,6 +37,11 @@ NEUTRAL_OPTIONS_LEFT_OUT = {
     "dbname",
     "host",
 }
+
+OF_EXTENSIONS = """
+SELECT c.relname FROM pg_class c JOIN pg_depend d ON d.objid = c.oid AND d.classid = 'pg_class'::regclass
+WHERE d.deptype = 'e' AND pg_table_is_visible(c.oid)
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +73,9 @@ def for_drill_of(alias: str) -> AbstractContextManager[Scratch]:
 
 @contextmanager
 def connected(settings: Mapping[str, Any]) -> Iterator[BaseDatabaseWrapper]:
-    """A connection of its own to whatever an entry of DATABASES names."""
-    wrapper = ConnectionHandler({DEFAULT_DB_ALIAS: copy.deepcopy(dict(settings))})[DEFAULT_DB_ALIAS]
+    """A connection of its own to whatever an entry of DATABASES names: never from a pool, which goes by the alias."""
+    options = {name: value for name, value in (settings.get("OPTIONS") or {}).items() if name != "pool"}
+    wrapper = ConnectionHandler({DEFAULT_DB_ALIAS: copy.deepcopy({**settings, "OPTIONS": options})})[DEFAULT_DB_ALIAS]
     try:
         yield wrapper
     finally:
@@ -82,13 +88,29 @@ def like(alias: str) -> dict[str, Any]:
     options = {name: value for name, value in live["OPTIONS"].items() if name not in NEUTRAL_OPTIONS_LEFT_OUT}
     return {
         "ENGINE": live["ENGINE"],
-        "OPTIONS": {name: value for name, value in options.items() if _travels(value)},
+        "OPTIONS": travelling(options),
         "TIME_ZONE": live["TIME_ZONE"],
     }
 
 
+def tables_in(database: BaseDatabaseWrapper) -> set[str]:
+    """And views: what its search path shows, but not what extensions bring."""
+    with database.cursor() as cursor:
+        found = set(database.introspection.table_names(cursor, include_views=True))
+        if found and database.vendor == "postgresql":
+            cursor.execute(OF_EXTENSIONS)
+            found -= {name for (name,) in cursor.fetchall()}
+    return found
+
+
 def new_name() -> str:
     return PREFIX + secrets.token_hex(8)
+
+
+def travelling(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What can be told to another process, as JSON."""
+    told = {name: str(value) if isinstance(value, PurePath) else value for name, value in options.items()}
+    return {name: value for name, value in told.items() if _travels(value)}
 
 
 def _travels(value: Any) -> bool:

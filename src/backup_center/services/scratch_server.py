@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from django.db import Error as AnyDatabaseError
@@ -34,8 +34,11 @@ def on_server(alias: str, until: float) -> Iterator[Scratch]:
     try:
         with _failing_clearly(), connected(connections[alias].settings_dict) as live:
             _make_database(live, name, until)
+            schemas = _copy_schemas(live, name)
             missing = _copy_extensions(live, name)
             role = _make_role(live, name, until, settings) if may_make_roles else {}
+            if role:
+                _hand_over(live, name, schemas)
         yield Scratch(settings={**settings, **role}, notes=tuple(_notes(missing, own_role=bool(role))))
     finally:
         with _failing_clearly(), connected(connections[alias].settings_dict) as live:
@@ -107,10 +110,31 @@ def _make_role(live: BaseDatabaseWrapper, name: str, until: float, settings: Map
     return role
 
 
+def _copy_schemas(live: BaseDatabaseWrapper, name: str) -> list[str]:
+    """Those in which the live user finds its tables: the migrations of its projects may make theirs there."""
+    found = [str(schema) for (schema,) in _ask(live, "SELECT unnest(current_schemas(false))")]
+    schemas = [each for each in found if not each.startswith("pg_") and each not in {"public", "information_schema"}]
+    with _inside(live, name) as inside:
+        for schema in schemas:
+            _do(inside, f"CREATE SCHEMA {_quote(schema)}")
+    return schemas
+
+
+def _hand_over(live: BaseDatabaseWrapper, name: str, schemas: list[str]) -> None:
+    """The schemas, once there is a role for them."""
+    with _inside(live, name) as inside:
+        for schema in schemas:
+            _do(inside, f"ALTER SCHEMA {_quote(schema)} OWNER TO {name}")
+
+
+def _inside(live: BaseDatabaseWrapper, name: str) -> AbstractContextManager[BaseDatabaseWrapper]:
+    return connected({**live.settings_dict, "NAME": name})
+
+
 def _copy_extensions(live: BaseDatabaseWrapper, name: str) -> list[str]:
     """Those that the new role might not be allowed to install; the migrations find them installed."""
     missing = []
-    with connected({**live.settings_dict, "NAME": name, "OPTIONS": _without_pool(live)}) as inside:
+    with _inside(live, name) as inside:
         for (extension,) in _ask(live, "SELECT extname FROM pg_extension"):
             try:
                 _do(inside, f"CREATE EXTENSION IF NOT EXISTS {_quote(extension)} CASCADE")
@@ -149,10 +173,6 @@ def _drop_left_over(live: BaseDatabaseWrapper) -> None:
 def _is_over(comment: str | None) -> bool:
     marked = MARKED.fullmatch(comment or "")
     return marked is not None and int(marked[1]) < time.time()
-
-
-def _without_pool(live: BaseDatabaseWrapper) -> dict[str, Any]:
-    return {name: value for name, value in live.settings_dict["OPTIONS"].items() if name != "pool"}
 
 
 def _ask(session: BaseDatabaseWrapper, sql: str) -> list[tuple[Any, ...]]:

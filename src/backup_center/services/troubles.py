@@ -102,7 +102,10 @@ def _is_told_otherwise(job: Job) -> bool:
         return job.record is not None and job.record.status == Status.FAILED
     if job.action in {Job.Action.RESTORE, Job.Action.VERIFY, Job.Action.DRILL}:
         since = job.started_at or job.created_at
-        return BackupLog.objects.filter(operation=job.action, log_level=Level.ERROR, created_at__gte=since).exists()
+        # A drill that was stopped is a warning there; of one that found no place another drill tells.
+        levels = (Level.ERROR, Level.WARNING) if job.action == Job.Action.DRILL else (Level.ERROR,)
+        told = BackupLog.objects.filter(operation=job.action, log_level__in=levels, created_at__gte=since)
+        return told.exists() or (job.action == Job.Action.DRILL and "busy" in job.result)
     return job.action == Job.Action.COPY
 
 

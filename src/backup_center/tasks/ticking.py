@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ..models import Job
-from ..services import alarms, jobs, schedules, timetable, working
+from ..services import alarms, drills, jobs, schedules, timetable, working
 from ..services.journal import logger
 from . import queue
 
@@ -30,6 +30,7 @@ def tick() -> Tick:
     """Where the tasks' backend is immediate the work is done here, one job after the other."""
     timetable.fill()
     settled = jobs.settle_dead()
+    drills.settle_dead()
     lost = _lost()
     made = schedules.due()
     for job in lost + made:
