@@ -147,6 +147,7 @@ class AlarmSettings:
     """Whom to tell what is wrong, and how often. The addresses of ``urls`` are secrets, and never shown."""
 
     emails: tuple[str, ...]
+    emails_chosen: bool  # rather than those of ADMINS
     urls: tuple[str, ...] = field(repr=False)
     sender: str
     language: str
@@ -163,16 +164,31 @@ def get_alarm_settings() -> AlarmSettings:
     url = str(getattr(project, "BACKUP_SITE_URL", None) or "").rstrip("/")
     return AlarmSettings(
         emails=_given("BACKUP_ALARM_EMAILS", '["operator@example.com"]', _administrators),
+        emails_chosen=hasattr(project, "BACKUP_ALARM_EMAILS"),
         urls=_given("BACKUP_ALARM_URLS", '["json://…"]', lambda: os.environ.get("BACKUP_ALARM_URLS", "").split()),
         sender=str(project.SERVER_EMAIL),
         language=str(getattr(project, "BACKUP_ALARM_LANGUAGE", None) or project.LANGUAGE_CODE),
-        repeat_hours=getattr(project, "BACKUP_ALARM_REPEAT_HOURS", 24),
-        messages_per_hour=getattr(project, "BACKUP_ALARM_MESSAGES_PER_HOUR", 10),
-        grace_minutes=getattr(project, "BACKUP_ALARM_GRACE_MINUTES", 60),
+        repeat_hours=alarm_number("BACKUP_ALARM_REPEAT_HOURS"),
+        messages_per_hour=alarm_number("BACKUP_ALARM_MESSAGES_PER_HOUR"),
+        grace_minutes=alarm_number("BACKUP_ALARM_GRACE_MINUTES"),
         site_name=str(getattr(project, "BACKUP_SITE_NAME", None) or _site_name(url)),
         site_url=url,
         metrics_token=str(getattr(project, "BACKUP_METRICS_TOKEN", None) or os.environ.get("BACKUP_METRICS_TOKEN", "")),
     )
+
+
+ALARM_NUMBERS = {
+    "BACKUP_ALARM_REPEAT_HOURS": 24,
+    "BACKUP_ALARM_MESSAGES_PER_HOUR": 10,
+    "BACKUP_ALARM_GRACE_MINUTES": 60,
+}
+
+
+def alarm_number(name: str) -> int:
+    number = getattr(project, name, ALARM_NUMBERS[name])
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ImproperlyConfigured(_("%(name)s must be a whole number, 1 or more.") % {"name": name})
+    return number
 
 
 def _administrators() -> tuple[str, ...]:

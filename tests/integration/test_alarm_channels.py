@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -12,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from backup_center.models import Alarm, AlarmMessage, AlarmSettings, BackupLog
-from backup_center.services import alarms
+from backup_center.services import alarms, channels
 from tests.integration.pages import a_good_one
 from tests.sinks import mail_server, web_server
 
@@ -161,3 +162,14 @@ def test_a_test_says_of_each_channel_whether_it_worked(web, post):
     ]
     assert "a test" in post.taken[0]["Subject"]
     assert AlarmMessage.objects.count() == 0
+
+
+def test_apprise_says_no_address_in_the_projects_log(settings, caplog):
+    settings.BACKUP_ALARM_URLS = ["slac://very-secret-token"]
+    logger = logging.getLogger("apprise")
+    before = (list(logger.handlers), logger.propagate)
+    assert channels.url_problem("slac://very-secret-token")
+    [(_label, problem)] = alarms.send_test()
+    assert problem
+    assert "very-secret" not in caplog.text
+    assert (logger.handlers, logger.propagate) == before

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,6 +20,7 @@ from ..models import AlarmSettings
 from . import redacting
 
 EMAIL = "email"
+_one_at_a_time = threading.Lock()  # Apprise has one logger for all
 INSTALL = "pip install 'django-backup-center[notify]'"
 
 
@@ -59,9 +62,11 @@ def channels() -> list[Channel]:
 def url_problem(url: str) -> str:
     """Why Apprise could not use an address, without a word of it; empty if it could."""
     try:
-        return "" if _apprise().Apprise.instantiate(url) else _("Apprise doesn't understand it.")
+        apprise = _apprise()
     except Unsupported as error:
         return str(error)
+    with _hushed():
+        return "" if apprise.Apprise.instantiate(url) else _("Apprise doesn't understand it.")
 
 
 def is_apprise_there() -> bool:
@@ -79,13 +84,27 @@ def _by_email(recipients: list[str], subject: str, body: str) -> None:
 def _by_apprise(url: str, subject: str, body: str) -> None:
     apprise = _apprise()
     way = apprise.Apprise()
-    if not way.add(url):
-        raise NotDelivered(_("Apprise doesn't understand it."))
-    with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as said:
-        taken = way.notify(title=subject, body=body, body_format=apprise.NotifyFormat.TEXT)
-        reasons = " ".join(said.getvalue().split())
+    with _hushed():
+        if not way.add(url):
+            raise NotDelivered(_("Apprise doesn't understand it."))
+        with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as said:
+            taken = way.notify(title=subject, body=body, body_format=apprise.NotifyFormat.TEXT)
+            reasons = " ".join(said.getvalue().split())
     if not taken:
         raise NotDelivered(_("It was not taken: %(reason)s") % {"reason": redacting.redact(reasons) or "–"})
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Apprise's own log names whole addresses, which are secrets: nobody hears it meanwhile."""
+    logger = logging.getLogger("apprise")
+    with _one_at_a_time:
+        handlers, propagate = logger.handlers, logger.propagate
+        logger.handlers, logger.propagate = [logging.NullHandler()], False  # without any it would go to stderr
+        try:
+            yield
+        finally:
+            logger.handlers, logger.propagate = handlers, propagate
 
 
 def _apprise() -> Any:

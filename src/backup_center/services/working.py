@@ -209,6 +209,8 @@ def _settle(job: Job, status: str, error: BaseException | None = None, result: d
     """However long another operation lets us wait, and through a connection that was lost."""
     message = (str(error) or type(error).__name__) if error is not None else ""
     facts = result or {"lines": lines_of(error)}
+    if isinstance(error, Refused):
+        facts["refused"] = True
     deadline = time.monotonic() + SETTLING
     while True:
         try:
