@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -201,12 +202,29 @@ def _site_name(url: str) -> str:
     return urlsplit(url).hostname or Path(getattr(project, "BASE_DIR", None) or Path.cwd()).name
 
 
+SECRET_NAME = re.compile("secret|passw(or)?d|key|token", re.IGNORECASE)
+
+
 def secrets() -> Iterator[str]:
     """Texts that must leave by no message."""
     yield from map(str, (project.SECRET_KEY, *project.SECRET_KEY_FALLBACKS, *_own_signing_keys()))
-    yield from (str(database.get("PASSWORD") or "") for database in project.DATABASES.values())
+    drills = getattr(project, "BACKUP_DRILL_DATABASE", None)
+    for named in (project.DATABASES, drills, project.STORAGES, getattr(project, "MAILERS", None)):
+        yield from _credentials(named)
+    if cast("Any", project).is_overridden("EMAIL_HOST_PASSWORD"):  # where it isn't, Django 6.1 warns of a look at it
+        yield str(project.EMAIL_HOST_PASSWORD)
+    yield from (os.environ.get(f"BACKUP_ENCRYPTION_{name}", "") for name in ("PASSPHRASE", "IDENTITY"))
     alarms = get_alarm_settings()
     yield from (*alarms.urls, alarms.metrics_token)
+
+
+def _credentials(named: Any) -> Iterator[str]:
+    """The texts in nested dicts whose names say that they are secret."""
+    for name, value in named.items() if isinstance(named, Mapping) else ():
+        if isinstance(value, Mapping):
+            yield from _credentials(value)
+        elif isinstance(value, str) and SECRET_NAME.search(str(name)):
+            yield value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,9 @@ def send_test(user: AbstractBaseUser | None = None) -> list[tuple[str, str]]:
 def _close(present: set[tuple[str, str]]) -> None:
     for alarm in open_alarms():
         if (alarm.kind, alarm.subject) not in present:
-            told = Case(When(notified_at=None, then=Value(False)), default=Value(True))  # meanwhile somebody may tell it
+            told = Case(
+                When(notified_at=None, then=Value(False)), default=Value(True)
+            )  # meanwhile somebody may tell it
             Alarm.objects.filter(pk=alarm.pk, closed_at=None).update(closed_at=timezone.now(), recovery_due=told)
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from django.core import mail
 from django.core.mail import EmailMessage
+from django.core.mail.backends.smtp import EmailBackend
 from django.utils.translation import gettext as _
 
 from ..conf import get_alarm_settings
@@ -21,6 +23,7 @@ from . import redacting
 
 EMAIL = "email"
 _one_at_a_time = threading.Lock()  # Apprise has one logger for all
+MAIL_SECONDS = 30  # for a server that answers nothing; Django would wait for ever
 INSTALL = "pip install 'django-backup-center[notify]'"
 
 
@@ -78,7 +81,17 @@ def is_apprise_there() -> bool:
 
 
 def _by_email(recipients: list[str], subject: str, body: str) -> None:
-    EmailMessage(subject, body, get_alarm_settings().sender, recipients).send()
+    message = EmailMessage(subject, body, get_alarm_settings().sender, recipients)
+    connection = _mailer()
+    if isinstance(connection, EmailBackend) and connection.timeout is None:
+        connection.timeout = MAIL_SECONDS
+    connection.send_messages([message])
+
+
+def _mailer() -> Any:
+    """As the project sends its mail; Django 6.1 has several of them."""
+    mailers = getattr(mail, "mailers", None)
+    return mail.get_connection() if mailers is None else mailers["default"]
 
 
 def _by_apprise(url: str, subject: str, body: str) -> None:

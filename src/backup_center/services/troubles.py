@@ -153,7 +153,7 @@ def _failed_drills() -> Iterator[Trouble]:
 
 
 def _proves_as_much(proof: Drill, failed: Drill) -> bool:
-    """Of the same backup or a newer one of its database, and of all the data types; of a backup that is gone as well."""
+    """Of the same backup or a newer one of its database, and of all the data types; of one that is gone, any."""
     if proof.backup_name != failed.backup_name and failed.record is not None:
         if proof.record is None or proof.record.database != failed.record.database:
             return False
