@@ -173,8 +173,10 @@ def test_a_backup_much_smaller_than_the_ones_before_is_told():
     AlarmSettings.objects.create(pk=1, shrunk_percent=80)
     assert look() == []
     a_good_one(7, file_size=10, row_count=10, contents=animals(1), data_types=["ZOO"])
-    a_good_one(8, file_size=10, row_count=10, contents=animals(1), backup_type="INCREMENTAL")
-    assert look() == [], "of other types and other kinds nothing is compared"
+    a_good_one(8, file_size=10, row_count=1000, contents=animals(100), backup_type="INCREMENTAL")
+    assert look() == [], "of other types nothing is compared, of other kinds no sizes"
+    a_good_one(9, file_size=10, row_count=10, contents=animals(1), backup_type="INCREMENTAL")
+    assert look() == [Kind.SHRUNK], "an incremental one holds all rows, too"
 
 
 def test_an_archive_that_is_compressed_now_has_not_shrunk():
