@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,6 +148,7 @@ class AlarmSettings:
     """Whom to tell what is wrong, and how often. The addresses of ``urls`` are secrets, and never shown."""
 
     emails: tuple[str, ...]
+    emails_chosen: bool  # rather than those of ADMINS
     urls: tuple[str, ...] = field(repr=False)
     sender: str
     language: str
@@ -163,16 +165,31 @@ def get_alarm_settings() -> AlarmSettings:
     url = str(getattr(project, "BACKUP_SITE_URL", None) or "").rstrip("/")
     return AlarmSettings(
         emails=_given("BACKUP_ALARM_EMAILS", '["operator@example.com"]', _administrators),
+        emails_chosen=hasattr(project, "BACKUP_ALARM_EMAILS"),
         urls=_given("BACKUP_ALARM_URLS", '["json://…"]', lambda: os.environ.get("BACKUP_ALARM_URLS", "").split()),
         sender=str(project.SERVER_EMAIL),
         language=str(getattr(project, "BACKUP_ALARM_LANGUAGE", None) or project.LANGUAGE_CODE),
-        repeat_hours=getattr(project, "BACKUP_ALARM_REPEAT_HOURS", 24),
-        messages_per_hour=getattr(project, "BACKUP_ALARM_MESSAGES_PER_HOUR", 10),
-        grace_minutes=getattr(project, "BACKUP_ALARM_GRACE_MINUTES", 60),
+        repeat_hours=alarm_number("BACKUP_ALARM_REPEAT_HOURS"),
+        messages_per_hour=alarm_number("BACKUP_ALARM_MESSAGES_PER_HOUR"),
+        grace_minutes=alarm_number("BACKUP_ALARM_GRACE_MINUTES"),
         site_name=str(getattr(project, "BACKUP_SITE_NAME", None) or _site_name(url)),
         site_url=url,
         metrics_token=str(getattr(project, "BACKUP_METRICS_TOKEN", None) or os.environ.get("BACKUP_METRICS_TOKEN", "")),
     )
+
+
+ALARM_NUMBERS = {
+    "BACKUP_ALARM_REPEAT_HOURS": 24,
+    "BACKUP_ALARM_MESSAGES_PER_HOUR": 10,
+    "BACKUP_ALARM_GRACE_MINUTES": 60,
+}
+
+
+def alarm_number(name: str) -> int:
+    number = getattr(project, name, ALARM_NUMBERS[name])
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ImproperlyConfigured(_("%(name)s must be a whole number, 1 or more.") % {"name": name})
+    return number
 
 
 def _administrators() -> tuple[str, ...]:
@@ -185,12 +202,29 @@ def _site_name(url: str) -> str:
     return urlsplit(url).hostname or Path(getattr(project, "BASE_DIR", None) or Path.cwd()).name
 
 
+SECRET_NAME = re.compile("secret|passw(or)?d|key|token", re.IGNORECASE)
+
+
 def secrets() -> Iterator[str]:
     """Texts that must leave by no message."""
     yield from map(str, (project.SECRET_KEY, *project.SECRET_KEY_FALLBACKS, *_own_signing_keys()))
-    yield from (str(database.get("PASSWORD") or "") for database in project.DATABASES.values())
+    drills = getattr(project, "BACKUP_DRILL_DATABASE", None)
+    for named in (project.DATABASES, drills, project.STORAGES, getattr(project, "MAILERS", None)):
+        yield from _credentials(named)
+    if cast("Any", project).is_overridden("EMAIL_HOST_PASSWORD"):  # where it isn't, Django 6.1 warns of a look at it
+        yield str(project.EMAIL_HOST_PASSWORD)
+    yield from (os.environ.get(f"BACKUP_ENCRYPTION_{name}", "") for name in ("PASSPHRASE", "IDENTITY"))
     alarms = get_alarm_settings()
     yield from (*alarms.urls, alarms.metrics_token)
+
+
+def _credentials(named: Any) -> Iterator[str]:
+    """The texts in nested dicts whose names say that they are secret."""
+    for name, value in named.items() if isinstance(named, Mapping) else ():
+        if isinstance(value, Mapping):
+            yield from _credentials(value)
+        elif isinstance(value, str) and SECRET_NAME.search(str(name)):
+            yield value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ SCHEDULE = """
 from datetime import timedelta
 from django.utils import timezone
 from backup_center.models import Schedule
-Schedule.objects.create(action="FULL", cron="*/10 * * * *", created_at=timezone.now() - timedelta(days=1))
+Schedule.objects.create(action="FULL", cron="*/10 * * * *", planned_at=timezone.now() - timedelta(days=1))
 print("null")
 """
 

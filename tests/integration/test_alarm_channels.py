@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -11,8 +14,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from backup_center.conf import secrets
 from backup_center.models import Alarm, AlarmMessage, AlarmSettings, BackupLog
-from backup_center.services import alarms
+from backup_center.services import alarms, channels
 from tests.integration.pages import a_good_one
 from tests.sinks import mail_server, web_server
 
@@ -161,3 +165,55 @@ def test_a_test_says_of_each_channel_whether_it_worked(web, post):
     ]
     assert "a test" in post.taken[0]["Subject"]
     assert AlarmMessage.objects.count() == 0
+
+
+def test_apprise_says_no_address_in_the_projects_log(settings, caplog):
+    settings.BACKUP_ALARM_URLS = ["slac://very-secret-token"]
+    assert channels.is_apprise_there()  # from now on its logger is as it makes it
+    logger = logging.getLogger("apprise")
+    before = (list(logger.handlers), logger.propagate)
+    assert channels.url_problem("slac://very-secret-token")
+    [(_label, problem)] = alarms.send_test()
+    assert problem
+    assert "very-secret" not in caplog.text
+    assert "apprise" not in {record.name for record in caplog.records}
+    assert (logger.handlers, logger.propagate) == before
+
+
+def test_what_a_process_has_no_channel_for_waits_for_one_that_has(web, settings):
+    urls, web.status = settings.BACKUP_ALARM_URLS, 500
+    a_good_one(1, is_damaged=True)
+    alarms.evaluate()
+    settings.BACKUP_ALARM_URLS, web.status = [], 200
+    try_again()
+    settings.BACKUP_ALARM_URLS = urls
+    alarms.evaluate()
+    assert len(web.taken) == 1, "the process without it has not put it off either"
+
+
+def test_a_mail_server_that_says_nothing_is_not_waited_for_for_ever(settings, monkeypatch):
+    monkeypatch.setattr(channels, "MAIL_SECONDS", 0.2)
+    settings.BACKUP_ALARM_EMAILS = ["night@example.com"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never answers
+        smtp_at(settings, silent.getsockname()[1])
+        started = time.monotonic()
+        [(_label, problem)] = alarms.send_test()
+    assert "imed out" in problem or "imeout" in problem
+    assert time.monotonic() - started < 2
+
+
+def test_credentials_wherever_they_are_set_are_secrets(settings, monkeypatch):
+    database = settings.DATABASES["default"]
+    monkeypatch.setitem(database, "PASSWORD", "hidden-a")
+    monkeypatch.setitem(database, "OPTIONS", {"password": "hidden-b"})
+    settings.BACKUP_DRILL_DATABASE = {"PASSWORD": "hidden-c", "NAME": "shown"}
+    settings.STORAGES = {"far": {"BACKEND": "shown", "OPTIONS": {"secret_key": "hidden-d", "bucket": "shown"}}}
+    if django.VERSION >= (6, 1):
+        settings.MAILERS = {"default": {"OPTIONS": {"password": "hidden-e"}}}
+    else:
+        settings.EMAIL_HOST_PASSWORD = "hidden-e"
+    monkeypatch.setenv("BACKUP_ENCRYPTION_PASSPHRASE", "hidden-f")
+    monkeypatch.setenv("BACKUP_ENCRYPTION_IDENTITY", "hidden-g")
+    found = set(secrets())
+    assert {f"hidden-{letter}" for letter in "abcdefg"} <= found
+    assert "shown" not in found

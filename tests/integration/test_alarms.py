@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from backup_center.engine.errors import BackupCenterError
-from backup_center.models import Alarm, AlarmMessage, AlarmSettings, BackupCopy, BackupLog, Job, Schedule
-from backup_center.services import alarms
+from backup_center.models import Alarm, AlarmMessage, AlarmSettings, BackupCopy, BackupLog, Drill, Job, Schedule
+from backup_center.services import alarms, timetable
 from backup_center.signals import job_ended, post_drill
 from tests.integration.pages import a_good_one, a_record
 
@@ -109,12 +110,14 @@ def test_an_overdue_backup_is_missed_after_the_grace_and_only_with_a_schedule():
     due = timezone.localtime() - timedelta(hours=2)
     schedule = Schedule.objects.create(action="FULL", cron=f"{due.minute} {due.hour} * * *")
     assert look() == [], "the schedule is younger than the slot"
-    Schedule.objects.update(created_at=timezone.now() - timedelta(days=3))
+    Schedule.objects.update(planned_at=timezone.now() - timedelta(days=3))
     assert look() == [Kind.OVERDUE]
     assert f"{schedule} was due " in opened()[Kind.OVERDUE]
     a_good_one(2, hours=1, trigger="safety")
     a_good_one(3, hours=1, data_types=["ZOO"])
     a_good_one(4, hours=1, backup_type="INCREMENTAL")
+    a_good_one(6, hours=1, database="other")
+    a_good_one(7, hours=1, sequence=0)
     assert look() == [Kind.OVERDUE]
     a_good_one(5, hours=1)
     assert look() == []
@@ -123,7 +126,7 @@ def test_an_overdue_backup_is_missed_after_the_grace_and_only_with_a_schedule():
 def test_a_schedule_that_is_off_or_within_the_grace_misses_nothing(settings):
     due = timezone.localtime() - timedelta(hours=2)
     Schedule.objects.create(
-        action="INCREMENTAL", cron=f"{due.minute} {due.hour} * * *", created_at=timezone.now() - timedelta(days=3)
+        action="INCREMENTAL", cron=f"{due.minute} {due.hour} * * *", planned_at=timezone.now() - timedelta(days=3)
     )
     settings.BACKUP_ALARM_GRACE_MINUTES = 24 * 60
     a_good_one(1, hours=20)
@@ -131,6 +134,25 @@ def test_a_schedule_that_is_off_or_within_the_grace_misses_nothing(settings):
     settings.BACKUP_ALARM_GRACE_MINUTES = 60
     assert look() == [Kind.OVERDUE]
     Schedule.objects.update(enabled=False)
+    assert look() == []
+
+
+def test_what_a_schedule_did_not_ask_for_yet_is_not_missed():
+    due = timezone.localtime() - timedelta(hours=2)
+    schedule = Schedule.objects.create(
+        action="FULL", cron="0 0 1 1 *", enabled=False, planned_at=timezone.now() - timedelta(days=800)
+    )
+    schedule.cron = f"{due.minute} {due.hour} * * *"
+    timetable.save(schedule, None)
+    timetable.switch(schedule, None, on=True)
+    assert look() == []
+    Schedule.objects.update(planned_at=timezone.now() - timedelta(days=3))
+    schedule.refresh_from_db()
+    schedule.overlap = "SKIP"
+    timetable.save(schedule, None)
+    assert look() == [Kind.OVERDUE], "it asks for the same as before"
+    timetable.switch(schedule, None, on=False)
+    timetable.switch(schedule, None, on=True)
     assert look() == []
 
 
@@ -151,8 +173,10 @@ def test_a_backup_much_smaller_than_the_ones_before_is_told():
     AlarmSettings.objects.create(pk=1, shrunk_percent=80)
     assert look() == []
     a_good_one(7, file_size=10, row_count=10, contents=animals(1), data_types=["ZOO"])
-    a_good_one(8, file_size=10, row_count=10, contents=animals(1), backup_type="INCREMENTAL")
-    assert look() == [], "of other types and other kinds nothing is compared"
+    a_good_one(8, file_size=10, row_count=1000, contents=animals(100), backup_type="INCREMENTAL")
+    assert look() == [], "of other types nothing is compared, of other kinds no sizes"
+    a_good_one(9, file_size=10, row_count=10, contents=animals(1), backup_type="INCREMENTAL")
+    assert look() == [Kind.SHRUNK], "an incremental one holds all rows, too"
 
 
 def test_an_archive_that_is_compressed_now_has_not_shrunk():
@@ -234,7 +258,9 @@ def test_a_backup_that_is_tried_again_is_told_only_when_that_is_given_up(told):
 @pytest.mark.parametrize("action", ["RESTORE", "VERIFY", "DRILL", "COPY"])
 def test_what_a_job_found_is_told_once_by_that_and_not_by_the_job(action):
     now = timezone.now()
-    Job.objects.create(action=action, status="FAILED", error="Rows differ.", started_at=now, ended_at=now)
+    Job.objects.create(
+        action=action, status="FAILED", error="Rows differ.", started_at=now, ended_at=now, result={"lines": ["a row"]}
+    )
     BackupLog.objects.create(operation=action, log_level="ERROR", message="Rows differ.")
     look()
     found = {alarm.kind: alarm.count for alarm in alarms.open_alarms()}
@@ -249,6 +275,62 @@ def test_a_drill_that_failed_is_told_by_its_entry_in_the_log():
     BackupLog.objects.create(**log, log_level="SUCCESS", message="Proven.")
     post_drill.send_robust(None, record=None, user=None, drill=None)
     assert opened() == {}
+
+
+def a_drill(record, *, ok: bool, data_types: tuple[str, ...] = ()) -> Drill:
+    now = timezone.now()
+    return Drill.objects.create(
+        record=record, backup_name=record.backup_name, data_types=list(data_types), until=now, seconds=1, ok=ok,
+        error="" if ok else "Rows differ.",
+    )  # fmt: skip
+
+
+def test_only_a_drill_that_proves_as_much_makes_up_for_a_failed_one():
+    old, failed, newer = a_good_one(1), a_good_one(2), a_good_one(3)
+    a_drill(failed, ok=False)
+    assert look() == [Kind.DRILL]
+    a_drill(newer, ok=True, data_types=("ZOO",))
+    a_drill(old, ok=True)
+    assert look() == [Kind.DRILL]
+    a_drill(newer, ok=True)
+    assert look() == []
+
+
+@pytest.mark.parametrize(("action", "refused", "expected"), [
+    ("RESTORE", True, []), ("DELETE", True, []), ("DELETE", False, [Kind.FAILED]), ("CLEANUP", True, [Kind.FAILED]),
+])  # fmt: skip
+def test_what_was_refused_to_people_is_no_alarm(action, refused, expected):
+    now, result = timezone.now(), {"refused": True} if refused else {"lines": []}
+    BackupLog.objects.create(operation="DELETE", log_level="ERROR", message="No.", refused=refused)
+    if action == "RESTORE":
+        BackupLog.objects.create(operation="RESTORE", log_level="ERROR", message="No.", refused=True)
+    Job.objects.create(action=action, status="FAILED", error="No.", started_at=now, ended_at=now, result=result)
+    assert look() == expected
+
+
+def test_a_cleanup_by_a_command_makes_up_for_a_failed_job():
+    now = timezone.now()
+    Job.objects.create(action="CLEANUP", status="FAILED", error="No.", started_at=now, ended_at=now)
+    assert look() == [Kind.FAILED]
+    BackupLog.objects.create(operation="DELETE", log_level="SUCCESS", message="Deleted.")
+    assert look() == []
+
+
+def test_a_backup_of_another_database_does_not_make_up_for_a_failed_job():
+    now = timezone.now()
+    Job.objects.create(action="BACKUP", status="FAILED", error="No.", started_at=now, ended_at=now)
+    a_good_one(1, hours=-0.01, database="other")
+    assert look() == [Kind.FAILED]
+    a_good_one(2, hours=-0.01)
+    assert look() == []
+
+
+@pytest.mark.parametrize(("result", "expected"), [({"lines": ["a bit is wrong"]}, []), ({"lines": []}, [Kind.FAILED])])
+def test_a_verification_that_could_not_look_is_told(result, expected):
+    now = timezone.now()
+    Job.objects.create(action="VERIFY", status="FAILED", error="Gone.", started_at=now, ended_at=now, result=result)
+    BackupLog.objects.create(operation="VERIFY", log_level="ERROR", message="Of another one: damage was found.")
+    assert look() == expected
 
 
 def test_a_failure_that_nobody_repeats_is_over_some_day():
@@ -306,4 +388,10 @@ def test_each_look_takes_few_queries(django_assert_max_num_queries):
         a_good_one(number, is_damaged=number % 10 == 0)
     look()
     with django_assert_max_num_queries(30):
+        alarms.evaluate()
+
+
+def test_settings_that_can_not_be_read_are_named(settings):
+    settings.BACKUP_ALARM_GRACE_MINUTES = "60"
+    with pytest.raises(ImproperlyConfigured, match="BACKUP_ALARM_GRACE_MINUTES"):
         alarms.evaluate()

@@ -109,6 +109,11 @@ def test_the_token_may_come_from_the_environment(monkeypatch):
     assert browser().get(METRICS, headers=BEARER).status_code == 200
 
 
+def test_the_token_is_enough_where_everybody_must_log_in(figures, settings):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    assert figures()["restorable"] == 0
+
+
 def test_people_need_the_permission():
     assert browser(person("view")).get(METRICS).status_code == 200
     assert browser(person("add")).get(METRICS).status_code == 403

@@ -67,6 +67,6 @@ def test_an_alarm_that_nobody_hears_is_advised_of(settings):
 
 def test_administrators_are_told_unless_others_are_named(settings):
     settings.ADMINS = ["nobody"]
-    assert list(numbers()) == ["E050"]
+    assert list(numbers()) == ["W052"], "no reason to stop whatever else the project does"
     settings.BACKUP_ALARM_EMAILS = []
     assert numbers() == {}

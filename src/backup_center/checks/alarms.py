@@ -11,13 +11,15 @@ from django.core.validators import validate_email
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from ..conf import AlarmSettings, get_alarm_settings
+from ..conf import ALARM_NUMBERS, AlarmSettings, alarm_number, get_alarm_settings
 
 SHORTEST_TOKEN = 32  # characters
 
 
 @checks.register("backup_center")
 def check_alarms(**_kwargs: Any) -> list[checks.CheckMessage]:
+    if wrong := list(_numbers()):
+        return wrong
     try:
         alarms = get_alarm_settings()
     except ImproperlyConfigured as error:
@@ -38,6 +40,14 @@ def check_channels(**_kwargs: Any) -> list[checks.CheckMessage]:
     return [checks.Info(_("Nobody is told when a backup fails or is overdue."), hint=hint, id="backup_center.I050")]
 
 
+def _numbers() -> Iterator[checks.CheckMessage]:
+    for name in ALARM_NUMBERS:
+        try:
+            alarm_number(name)
+        except ImproperlyConfigured as error:
+            yield checks.Error(str(error), hint=_("Leave it out for the default."), id="backup_center.E053")
+
+
 def _channels(alarms: AlarmSettings) -> Iterator[checks.CheckMessage]:
     """No address is shown whole: Apprise's hold secrets in any of their parts."""
     wrong = []
@@ -49,7 +59,10 @@ def _channels(alarms: AlarmSettings) -> Iterator[checks.CheckMessage]:
     if wrong:
         hint = _('Write BACKUP_ALARM_EMAILS = ["operator@example.com"].')
         text = _("Alarms can't be sent to: %(addresses)s.") % {"addresses": ", ".join(wrong)}
-        yield checks.Error(text, hint=hint, id="backup_center.E050")
+        if alarms.emails_chosen:
+            yield checks.Error(text, hint=hint, id="backup_center.E050")
+        else:  # ADMINS is the project's, and was good enough for it
+            yield checks.Warning(text, hint=hint, id="backup_center.W052")
     if not alarms.urls:
         return
     from ..services import channels  # only here: Apprise takes its time
@@ -70,15 +83,6 @@ def _values(alarms: AlarmSettings) -> Iterator[checks.CheckMessage]:
     if not translation.check_for_language(alarms.language):
         text = _("BACKUP_ALARM_LANGUAGE: there is no language %(language)s.") % {"language": alarms.language}
         yield checks.Error(text, hint=_('Choose "en" or "zh-hans".'), id="backup_center.E052")
-    counted = (
-        ("BACKUP_ALARM_REPEAT_HOURS", alarms.repeat_hours),
-        ("BACKUP_ALARM_MESSAGES_PER_HOUR", alarms.messages_per_hour),
-        ("BACKUP_ALARM_GRACE_MINUTES", alarms.grace_minutes),
-    )
-    for name, number in counted:
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            text = _("%(name)s must be a whole number, 1 or more.") % {"name": name}
-            yield checks.Error(text, hint=_("Leave it out for the default."), id="backup_center.E053")
     if alarms.site_url and not alarms.site_url.startswith(("http://", "https://")):
         text = _("BACKUP_SITE_URL must begin with https:// or http://.")
         hint = _('Write for example BACKUP_SITE_URL = "https://mall.example.com".')

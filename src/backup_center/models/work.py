@@ -42,6 +42,8 @@ class Schedule(models.Model):
     enabled = models.BooleanField(_("enabled"), default=True)
     next_run_at = models.DateTimeField(_("next run"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    # Since when it asks for what it asks for now: nothing of before is missed.
+    planned_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         verbose_name = _("schedule")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, IntegrityError, transaction
-from django.db.models import F
+from django.db.models import Case, F, Value, When
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
@@ -83,7 +83,9 @@ def send_test(user: AbstractBaseUser | None = None) -> list[tuple[str, str]]:
 def _close(present: set[tuple[str, str]]) -> None:
     for alarm in open_alarms():
         if (alarm.kind, alarm.subject) not in present:
-            told = alarm.notified_at is not None
+            told = Case(
+                When(notified_at=None, then=Value(False)), default=Value(True)
+            )  # meanwhile somebody may tell it
             Alarm.objects.filter(pk=alarm.pk, closed_at=None).update(closed_at=timezone.now(), recovery_due=told)
 
 

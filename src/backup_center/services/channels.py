@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from django.core import mail
 from django.core.mail import EmailMessage
+from django.core.mail.backends.smtp import EmailBackend
 from django.utils.translation import gettext as _
 
 from ..conf import get_alarm_settings
@@ -18,6 +22,8 @@ from ..models import AlarmSettings
 from . import redacting
 
 EMAIL = "email"
+_one_at_a_time = threading.Lock()  # Apprise has one logger for all
+MAIL_SECONDS = 30  # for a server that answers nothing; Django would wait for ever
 INSTALL = "pip install 'django-backup-center[notify]'"
 
 
@@ -59,9 +65,11 @@ def channels() -> list[Channel]:
 def url_problem(url: str) -> str:
     """Why Apprise could not use an address, without a word of it; empty if it could."""
     try:
-        return "" if _apprise().Apprise.instantiate(url) else _("Apprise doesn't understand it.")
+        apprise = _apprise()
     except Unsupported as error:
         return str(error)
+    with _hushed():
+        return "" if apprise.Apprise.instantiate(url) else _("Apprise doesn't understand it.")
 
 
 def is_apprise_there() -> bool:
@@ -73,19 +81,43 @@ def is_apprise_there() -> bool:
 
 
 def _by_email(recipients: list[str], subject: str, body: str) -> None:
-    EmailMessage(subject, body, get_alarm_settings().sender, recipients).send()
+    message = EmailMessage(subject, body, get_alarm_settings().sender, recipients)
+    connection = _mailer()
+    if isinstance(connection, EmailBackend) and connection.timeout is None:
+        connection.timeout = MAIL_SECONDS
+    connection.send_messages([message])
+
+
+def _mailer() -> Any:
+    """As the project sends its mail; Django 6.1 has several of them."""
+    mailers = getattr(mail, "mailers", None)
+    return mail.get_connection() if mailers is None else mailers["default"]
 
 
 def _by_apprise(url: str, subject: str, body: str) -> None:
     apprise = _apprise()
     way = apprise.Apprise()
-    if not way.add(url):
-        raise NotDelivered(_("Apprise doesn't understand it."))
-    with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as said:
-        taken = way.notify(title=subject, body=body, body_format=apprise.NotifyFormat.TEXT)
-        reasons = " ".join(said.getvalue().split())
+    with _hushed():
+        if not way.add(url):
+            raise NotDelivered(_("Apprise doesn't understand it."))
+        with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as said:
+            taken = way.notify(title=subject, body=body, body_format=apprise.NotifyFormat.TEXT)
+            reasons = " ".join(said.getvalue().split())
     if not taken:
         raise NotDelivered(_("It was not taken: %(reason)s") % {"reason": redacting.redact(reasons) or "–"})
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Apprise's own log names whole addresses, which are secrets: nobody hears it meanwhile."""
+    logger = logging.getLogger("apprise")
+    with _one_at_a_time:
+        handlers, propagate = logger.handlers, logger.propagate
+        logger.handlers, logger.propagate = [logging.NullHandler()], False  # without any it would go to stderr
+        try:
+            yield
+        finally:
+            logger.handlers, logger.propagate = handlers, propagate
 
 
 def _apprise() -> Any:

@@ -131,6 +131,8 @@ def _send(ways: Sequence[Channel]) -> None:
         if message.created_at < now - GIVEN_UP:
             AlarmMessage.objects.filter(pk=message.pk).update(waiting=[])
             continue
+        if not any(way.key in message.waiting for way in ways):
+            continue  # for a process that has those channels
         mine = AlarmMessage.objects.filter(pk=message.pk, next_try_at=message.next_try_at)
         if mine.update(next_try_at=now + TRYING, attempts=F("attempts") + 1):
             message.refresh_from_db()
@@ -138,8 +140,9 @@ def _send(ways: Sequence[Channel]) -> None:
 
 
 def _deliver(message: AlarmMessage, ways: Sequence[Channel]) -> None:
-    """A channel that is no longer set takes nothing, and is not waited for."""
-    waiting = []
+    """Channels that aren't set here stay, for a process that has them, until the message is given up."""
+    ours = {way.key for way in ways}
+    waiting = [key for key in message.waiting if key not in ours]
     for way in ways:
         try:
             way.send(message.subject, message.body)

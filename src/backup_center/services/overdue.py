@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cronsim import CronSim, CronSimError
+from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
 from .. import registry
@@ -32,7 +33,7 @@ def find(grace: timedelta) -> Iterator[Overdue]:
     """Of each enabled schedule of backups the last slot that is longer ago than ``grace``, if nothing good followed."""
     for schedule in Schedule.objects.filter(enabled=True, action__in=BACKUPS):
         slot = last_slot(schedule, timezone.now() - grace)
-        if slot is None or slot < schedule.created_at:
+        if slot is None or slot < schedule.planned_at:
             continue
         last = _last_good(schedule)
         if last is None or last < slot - EARLY:
@@ -54,6 +55,8 @@ def _last_good(schedule: Schedule) -> datetime | None:
     wanted = set(schedule.data_types or registry.data_types())
     good = BackupRecord.objects.filter(
         status=BackupRecord.Status.SUCCESS,
+        database=DEFAULT_DB_ALIAS,
+        sequence__gt=0,
         is_damaged=False,
         is_unsigned=False,
         backup_type__in=BACKUPS[Schedule.Action(schedule.action)],

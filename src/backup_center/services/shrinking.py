@@ -1,4 +1,4 @@
-"""Full backups that hold far less than the ones before: rows that nobody meant to lose are lost quietly."""
+"""Backups that hold far less than the ones before: rows that nobody meant to lose are lost quietly."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from .. import quantities, registry
 from ..models import BackupRecord
 from . import overview
 
-BEFORE = 5  # good full backups that the newest is measured by
+BEFORE = 5  # good backups that the newest is measured by
 MOST = 60  # looked through for them
 
 
@@ -28,32 +29,48 @@ class Shrunk:
 
 
 def find(percent: int, since: datetime) -> Iterator[Shrunk]:
-    """Of each database and set of data types the newest, if it was taken ``since`` and lost ``percent`` or more."""
-    full = BackupRecord.objects.filter(
-        status=BackupRecord.Status.SUCCESS, backup_type=BackupRecord.Type.FULL, sequence__gt=0, is_unsigned=False
-    ).exclude(trigger=BackupRecord.Trigger.SAFETY)
+    """Of each database and set of data types the newest, if it was taken ``since`` and lost ``percent`` or more.
+
+    Incremental backups hold all rows as well, but not all bytes: sizes are those of full ones.
+    """
+    good = BackupRecord.objects.filter(status=BackupRecord.Status.SUCCESS, sequence__gt=0, is_unsigned=False)
+    good = good.exclude(trigger=BackupRecord.Trigger.SAFETY).defer("needs", "progress")
+    full, left = _groups(good.filter(backup_type=BackupRecord.Type.FULL)), 1 - percent / 100
+    for group, records in _groups(good).items():
+        sized = full.get(group, [])
+        falls = tuple(_falls_of_rows(records, left)) if records[0].created_at > since else ()
+        smaller = tuple(_falls_of_size(sized, left)) if sized and sized[0].created_at > since else ()
+        if falls or smaller:
+            one = records[0] if falls else sized[0]
+            subject = " ".join(group)[:250]
+            yield Shrunk(name=one.backup_name, subject=subject, falls=(*smaller, *falls), taken_at=one.created_at)
+
+
+def _groups(found: QuerySet[BackupRecord]) -> dict[tuple[str, str], list[BackupRecord]]:
     groups: dict[tuple[str, str], list[BackupRecord]] = {}
-    for record in full.defer("needs", "progress")[:MOST]:
+    for record in found[:MOST]:
         groups.setdefault((record.database, ",".join(sorted(record.data_types))), []).append(record)
-    for (database, types), (newest, *earlier) in groups.items():
-        if earlier and newest.created_at > since and (falls := _falls(newest, earlier[:BEFORE], percent)):
-            subject = f"{database} {types}"[:250]
-            yield Shrunk(name=newest.backup_name, subject=subject, falls=falls, taken_at=newest.created_at)
+    return groups
 
 
-def _falls(newest: BackupRecord, earlier: Sequence[BackupRecord], percent: int) -> tuple[str, ...]:
-    left = 1 - percent / 100
-    found = []
+def _falls_of_size(records: Sequence[BackupRecord], left: float) -> Iterator[str]:
+    newest, *earlier = records[: BEFORE + 1]
     # Archives that are compressed or encrypted otherwise have other sizes.
     alike = [record.file_size for record in earlier if _kind(record) == _kind(newest)]
     if alike and newest.file_size <= left * (usual := statistics.median(alike)):
         facts = {"usual": quantities.size(int(usual)), "now": quantities.size(newest.file_size)}
-        found.append(_("%(now)s instead of %(usual)s") % facts)
+        yield _("%(now)s instead of %(usual)s") % facts
+
+
+def _falls_of_rows(records: Sequence[BackupRecord], left: float) -> Iterator[str]:
+    newest, *earlier = records[: BEFORE + 1]
+    if not earlier:
+        return
     usual = statistics.median(record.row_count for record in earlier)
     if _fell(newest.row_count, usual, left):
         facts = {"usual": quantities.count(int(usual)), "now": quantities.count(newest.row_count)}
-        found.append(_("%(now)s rows instead of %(usual)s") % facts)
-    return (*found, *_falls_of_types(newest, earlier, left))
+        yield _("%(now)s rows instead of %(usual)s") % facts
+    yield from _falls_of_types(newest, earlier, left)
 
 
 def _falls_of_types(newest: BackupRecord, earlier: Sequence[BackupRecord], left: float) -> Iterator[str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = 'BACKUP_SCHEDULE = [{"action": "FULL", "cron": "0 2 * * *"}, {"action": "CLEANUP", "cron": "0 3 * * *"}]'
 PATIENCE = timedelta(minutes=5)
+DECISIVE = ("action", "cron", "data_types", "enabled")  # a change of these makes it a new plan
 KEYS = {"action", "cron", "data_types", "overlap", "enabled"}
 
 
@@ -79,7 +80,7 @@ def save(schedule: Schedule, user: AbstractBaseUser | None) -> None:
 def switch(schedule: Schedule, user: AbstractBaseUser | None, *, on: bool) -> None:
     schedule.enabled = on
     _plan(schedule)
-    schedule.save(update_fields=["enabled", "next_run_at"])
+    schedule.save(update_fields=["enabled", "next_run_at", "planned_at"])
     _note(schedule, _("Turned on: %(schedule)s.") if on else _("Turned off: %(schedule)s."), user)
 
 
@@ -131,6 +132,9 @@ def _configured() -> Iterable[Schedule]:
 def _plan(schedule: Schedule) -> None:
     now = slots.aware(timezone.now())
     schedule.next_run_at = as_stored(slots.after(schedule.cron, now)) if schedule.enabled else None
+    before = Schedule.objects.filter(pk=schedule.pk).values(*DECISIVE).first()
+    if before != {name: getattr(schedule, name) for name in DECISIVE}:
+        schedule.planned_at = as_stored(now)
 
 
 def _note(schedule: Schedule, text: str, user: AbstractBaseUser | None) -> None:

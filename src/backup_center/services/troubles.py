@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Max, Min, Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -17,14 +18,16 @@ from django.utils.translation import gettext as _
 
 from .. import quantities, registry
 from ..conf import get_alarm_settings
-from ..models import Alarm, BackupCopy, BackupLog, BackupRecord, Job
+from ..models import Alarm, BackupCopy, BackupLog, BackupRecord, Drill, Job
 from . import overdue, shrinking, vaults
+from .jobs import LOGGED_AS
 
 Kind, Status, Level, Operation = Alarm.Kind, BackupRecord.Status, BackupLog.Level, BackupLog.Operation
 
 REMEMBERED = timedelta(days=14)  # for so long a failure that nobody repeats is a trouble
 ALIVE = timedelta(minutes=5)  # a job without a heartbeat for so long tries nothing any more
-MOST = 100  # backups looked at
+MOST = 100  # backups or drills looked at
+ASKED_FOR = (Job.Action.RESTORE, Job.Action.DELETE)  # by people, who see for themselves that it was refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +44,8 @@ def find(shrunk_percent: int) -> list[Trouble]:
     """One for each kind and subject. Of the same failure, a backup's record and its job both tell: the later counts."""
     found: dict[tuple[str, str], Trouble] = {}
     for trouble in (
-        *_failed_backups(), *_failed_jobs(), *_failed_by_the_log(), *_overdue(), *_shrunk(shrunk_percent), *_damaged(),
-        *_missing_copies(),
+        *_failed_backups(), *_failed_jobs(), *_failed_by_the_log(), *_failed_drills(), *_overdue(),
+        *_shrunk(shrunk_percent), *_damaged(), *_missing_copies(),
     ):  # fmt: skip
         known = found.get((trouble.kind, trouble.subject))
         if known is None or known.happened_at < trouble.happened_at:
@@ -82,6 +85,7 @@ def _trying_since() -> datetime:
 def _failed_jobs() -> Iterator[Trouble]:
     """Of each action the last that ended, if it failed: also those that never came to a record or an entry."""
     ended = Job.objects.filter(status__in=(Job.Status.SUCCESS, Job.Status.FAILED)).order_by()
+    ended = ended.filter(~Q(action__in=ASKED_FOR) | Q(result__refused__isnull=True))
     last = ended.values("action").annotate(last=Max("pk")).values("last")
     failed = Job.objects.filter(pk__in=last, status=Job.Status.FAILED, ended_at__gt=timezone.now() - REMEMBERED)
     for job in failed.select_related("record"):
@@ -97,10 +101,12 @@ def _failed_jobs() -> Iterator[Trouble]:
 
 
 def _is_told_otherwise(job: Job) -> bool:
-    """A failed backup by its record, missing copies by their vault, what came so far as to be logged, by the log."""
+    """A failed backup by its record, missing copies by their vault, damage by its backup, the others by the log."""
     if job.action == Job.Action.BACKUP:
         return job.record is not None and job.record.status == Status.FAILED
-    if job.action in {Job.Action.RESTORE, Job.Action.VERIFY, Job.Action.DRILL}:
+    if job.action == Job.Action.VERIFY:
+        return bool(job.result.get("lines"))
+    if job.action in {Job.Action.RESTORE, Job.Action.DRILL}:
         since = job.started_at or job.created_at
         # A drill that was stopped is a warning there; of one that found no place another drill tells.
         levels = (Level.ERROR, Level.WARNING) if job.action == Job.Action.DRILL else (Level.ERROR,)
@@ -112,9 +118,12 @@ def _is_told_otherwise(job: Job) -> bool:
 def _is_made_up_for(job: Job, at: datetime) -> bool:
     """By a backup that holds as much, or by what a command did."""
     if job.action != Job.Action.BACKUP:
-        return BackupLog.objects.filter(operation=job.action, log_level=Level.SUCCESS, created_at__gt=at).exists()
+        operation = LOGGED_AS.get(Job.Action(job.action), job.action)
+        return BackupLog.objects.filter(operation=operation, log_level=Level.SUCCESS, created_at__gt=at).exists()
     wanted = set(job.arguments.get("data_types") or registry.data_types())
-    good = BackupRecord.objects.filter(status=Status.SUCCESS, backup_start_time__gte=at)
+    good = BackupRecord.objects.filter(
+        status=Status.SUCCESS, database=DEFAULT_DB_ALIAS, sequence__gt=0, backup_start_time__gte=at
+    )
     held = good.exclude(trigger=BackupRecord.Trigger.SAFETY).values_list("data_types", flat=True)
     return any(wanted <= set(types) for types in held[:MOST])
 
@@ -122,7 +131,8 @@ def _is_made_up_for(job: Job, at: datetime) -> bool:
 def _failed_by_the_log() -> Iterator[Trouble]:
     """Restores and drills, whoever did them: the last entry says how the last one ended."""
     for operation, kind in ((Operation.RESTORE, Kind.FAILED), (Operation.DRILL, Kind.DRILL)):
-        last = BackupLog.objects.filter(operation=operation, log_level__in=(Level.ERROR, Level.SUCCESS)).first()
+        ended = BackupLog.objects.filter(operation=operation, log_level__in=(Level.ERROR, Level.SUCCESS))
+        last = ended.exclude(operation__in=ASKED_FOR, refused=True).first()
         if last is None or last.log_level != Level.ERROR or last.created_at < timezone.now() - REMEMBERED:
             continue
         text = _("The restore of %(name)s failed: %(error)s")
@@ -130,6 +140,34 @@ def _failed_by_the_log() -> Iterator[Trouble]:
             text = _("The drill with %(name)s failed: %(error)s")
         message = text % {"name": last.backup_name or "–", "error": last.message}
         yield Trouble(kind=kind, subject=operation, message=message, happened_at=last.created_at)
+
+
+def _failed_drills() -> Iterator[Trouble]:
+    """The newest, unless one that proved as much succeeded since: a lesser drill doesn't make up for it."""
+    drills = Drill.objects.filter(started_at__gt=timezone.now() - REMEMBERED).exclude(seconds=None)
+    proofs: list[Drill] = []
+    for drill in drills.select_related("record").defer("report", "record__contents", "record__needs")[:MOST]:
+        if drill.ok:
+            proofs.append(drill)
+        elif not any(_proves_as_much(proof, drill) for proof in proofs):
+            message = _("The drill with %(name)s failed: %(error)s") % {"name": drill.backup_name, "error": drill.error}
+            at = drill.started_at + timedelta(seconds=drill.seconds or 0)
+            yield Trouble(kind=Kind.DRILL, subject=Operation.DRILL, message=message, happened_at=at)
+            return
+
+
+def _proves_as_much(proof: Drill, failed: Drill) -> bool:
+    """Of the same backup or a newer one of its database, and of all the data types; of one that is gone, any."""
+    if proof.backup_name != failed.backup_name and failed.record is not None:
+        if proof.record is None or proof.record.database != failed.record.database:
+            return False
+        if proof.record.sequence < failed.record.sequence:
+            return False
+    return _types_of(failed) <= _types_of(proof)
+
+
+def _types_of(drill: Drill) -> set[str]:
+    return set(drill.data_types or (drill.record.data_types if drill.record else registry.data_types()))
 
 
 def _overdue() -> Iterator[Trouble]:

@@ -208,7 +208,8 @@ def _asker(job: Job) -> AbstractBaseUser | None:
 def _settle(job: Job, status: str, error: BaseException | None = None, result: dict[str, Any] | None = None) -> None:
     """However long another operation lets us wait, and through a connection that was lost."""
     message = (str(error) or type(error).__name__) if error is not None else ""
-    facts = result or {"lines": lines_of(error), **({"busy": True} if isinstance(error, Busy) else {})}
+    facts = result or {"lines": lines_of(error)}
+    facts |= {name: True for name, kind in (("busy", Busy), ("refused", Refused)) if isinstance(error, kind)}
     deadline = time.monotonic() + SETTLING
     while True:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -28,7 +29,7 @@ PREFIX = "backup_center_"
 PLAIN = "text/plain; charset=utf-8"
 
 
-@method_decorator([never_cache, transaction.non_atomic_requests], name="dispatch")
+@method_decorator([login_not_required, never_cache, transaction.non_atomic_requests], name="dispatch")
 class MetricsView(StaffView):
     """No way to a login page: a program could not take it."""
 
