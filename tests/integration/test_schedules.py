@@ -491,6 +491,7 @@ def test_a_wake_up_that_is_a_little_early_and_the_tick_after_it_are_one_run(cloc
 def test_a_wake_up_for_a_time_that_was_moved_does_not_do_yesterdays_slot(clock, small_zoo):
     """Beat still wakes at 02:00."""
     schedule = a_schedule("0 2 * * *")
+    clock(START + timedelta(hours=1))
     schedule.cron = "0 5 * * *"
     timetable.save(schedule, None)
     clock(START + timedelta(hours=14))

@@ -5,7 +5,7 @@ So it makes no difference which of them comes first, or whether the tick does: e
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,6 +15,7 @@ from ..engine.errors import BackupCenterError
 from ..models import Job, Schedule
 from ..services import jobs, schedules, timetable, working
 
+AT_ONCE = timedelta(minutes=1)
 EARLY = timedelta(seconds=5)  # another machine's clock may be ahead of ours
 
 
@@ -23,16 +24,22 @@ def perform(action: str) -> str:
 
     Returns what was done, for whoever reads results. Raises ``BackupCenterError`` if it failed.
     """
-    is_new = bool(timetable.fill())  # planned from now on, but this wake-up is meant
+    timetable.fill()
     now = slots.aware(timezone.now())
     if not Schedule.objects.filter(action=action).exists():
         return _do(jobs.ask(schedules.DONE_AS[Schedule.Action(action)], **schedules.what_of(Schedule(action=action))))
     found = schedules.latest([action], now + EARLY)
     if found is None:
         return _("Nothing was done: the schedule is turned off.")
-    is_past = not is_new and schedules.is_past(*found, now)
+    is_past = schedules.is_past(*found, now) and not _is_first(*found)
     job = None if is_past else schedules.take(*found, now)
     return _do(schedules.who_does(job)) if job else _("Nothing was done: somebody has done it, or does it.")
+
+
+def _is_first(schedule: Schedule, slot: datetime) -> bool:
+    """A project that has just been given its schedules, and is woken: that is meant, though planned from now on."""
+    unchanged = schedule.planned_at - schedule.created_at < AT_ONCE
+    return unchanged and slot < slots.aware(schedule.created_at)
 
 
 def _do(job: Job) -> str:
