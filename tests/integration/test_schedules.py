@@ -40,7 +40,7 @@ def clock(monkeypatch, settings):
 
 
 def a_schedule(cron: str = "0 2 * * *", **facts: Any) -> Schedule:
-    schedule = Schedule(**{"action": "FULL", "cron": cron, **facts})
+    schedule = Schedule(**{"action": "FULL", "cron": cron, "created_at": timezone.now(), **facts})
     timetable.save(schedule, None)
     return schedule
 
