@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -61,7 +62,8 @@ def test_a_job_waits_while_a_restore_lets_nobody_write():
     held, enough = threading.Event(), threading.Event()
 
     def restore() -> None:
-        with hold("restore"), sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None) as session:
+        opened = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
+        with hold("restore"), closing(opened) as session:
             session.execute("BEGIN IMMEDIATE")
             held.set()
             enough.wait(20)

@@ -37,8 +37,13 @@ def deciding() -> Iterator[None]:
 
 
 def reconnect() -> None:
-    """Outside of requests Django keeps a connection that the server has dropped: let go of it, if it is one."""
-    connections[home_alias()].close_if_unusable_or_obsolete()
+    """Outside of requests Django keeps a connection that the server has dropped: let go of it, if it is one.
+
+    Not of any other, as Django does between requests: a session may have been given settings.
+    """
+    wrapper = connections[home_alias()]
+    if wrapper.errors_occurred and not wrapper.in_atomic_block and not wrapper.is_usable():
+        wrapper.close()
 
 
 def engine_connection(alias: str) -> Connection:
