@@ -145,3 +145,8 @@ class Cancelled(BackupCenterError):
     """A person said no."""
 
     exit_code = 6
+
+
+def lines_of(error: BaseException | str | None) -> list[str]:
+    """What an error lists: damaged parts, differences, references."""
+    return [str(line) for name in ("findings", "differences", "problems") for line in getattr(error, name, ())]

@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseFailure
 from django.utils.translation import gettext as _
 
-from ..engine.errors import BackupCenterError, Cancelled
+from ..engine.errors import BackupCenterError, Cancelled, lines_of
 from ..services.running import phase_name
 
 BAR = 30
@@ -111,8 +111,7 @@ class BackupCommand(BaseCommand):
             yield
         except BackupCenterError as error:
             lines = [str(error)]
-            for name in ("findings", "differences", "problems"):
-                lines += [f"  - {line}" for line in getattr(error, name, ())]
+            lines += [f"  - {line}" for line in lines_of(error)]
             raise CommandError("\n".join(lines), returncode=error.exit_code) from error
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=BackupCenterError.exit_code) from error

@@ -171,7 +171,8 @@ def find(record: BackupRecord) -> None:
     for name in vaults.names():
         if _is_found(record, name):
             known = {"state": State.GOOD, "size": record.file_size, "checked_at": None}
-            BackupCopy.objects.update_or_create(record=record, vault=name, defaults=known)
+            with deciding():
+                BackupCopy.objects.update_or_create(record=record, vault=name, defaults=known)
 
 
 def _is_found(record: BackupRecord, name: str) -> bool:

@@ -54,6 +54,7 @@ def create(
 
     ``arguments`` are JSON: what ``performing`` takes for this action.
     """
+    asker = journal.still_there(user)  # before the transaction: SQLite lets no reader become a writer late
     try:
         with transaction.atomic(using=home_alias()):
             return Job.objects.create(
@@ -61,7 +62,7 @@ def create(
                 arguments=arguments,
                 record=record,
                 backup_name=record.backup_name if record else "",
-                requested_by=journal.still_there(user),
+                requested_by=asker,
                 requested_by_name=journal.actor_name(user),
                 origin=origin.current(),
                 schedule=schedule,

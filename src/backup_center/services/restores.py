@@ -202,7 +202,8 @@ class _Restore:
                     self._settle_safety(safety, error)
                 raise
         if safety is not None and result.safety is not None:
-            catalogue.finish(safety, result.safety)
+            with deciding():
+                catalogue.finish(safety, result.safety)
             self.safety = safety
         return self._settle(result)
 

@@ -19,7 +19,16 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..engine.errors import BackupCenterError, Busy, Cancelled, DatabaseFailed, LeaseLost, Refused, StorageFailed
+from ..engine.errors import (
+    BackupCenterError,
+    Busy,
+    Cancelled,
+    DatabaseFailed,
+    LeaseLost,
+    Refused,
+    StorageFailed,
+    lines_of,
+)
 from ..models import Job, Schedule
 from . import jobs, origin, performing
 from .connecting import reconnect
@@ -149,7 +158,7 @@ def _claim(job_id: int) -> Job | None:
         status=Job.Status.RUNNING, worker=worker, started_at=timezone.now(), heartbeat_at=Now(), progress={}
     ):
         return None
-    return Job.objects.select_related("record", "requested_by", "schedule").get(pk=job_id)
+    return Job.objects.select_related("record", "schedule").get(pk=job_id)
 
 
 def _insist(job: Job, work: Work, patient: bool) -> dict[str, Any]:
@@ -223,8 +232,3 @@ def _settle(job: Job, status: str, error: BaseException | None = None, result: d
                 raise
             logger.warning("job %d, its end: %s", job.pk, failure)
             time.sleep(BUSY_PAUSE)
-
-
-def lines_of(error: BaseException | str | None) -> list[str]:
-    """What an error lists: damaged parts, differences, references."""
-    return [str(line) for name in ("findings", "differences", "problems") for line in getattr(error, name, ())]

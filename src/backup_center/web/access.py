@@ -22,7 +22,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.generic import View
 
 from ..conf import base_template, get_access_settings
-from ..engine.errors import BackupCenterError, NotFound
+from ..engine.errors import BackupCenterError, NotFound, lines_of
 from ..models import BackupLog, BackupRecord
 from ..services import identity, journal, origin
 from .forms import data_type_choices
@@ -153,11 +153,6 @@ class StaffView(View):
     def record(self) -> BackupRecord:
         """The backup that the URL names. Raises ``Http404``."""
         return get_object_or_404(BackupRecord.objects.select_related("parent", "created_by"), pk=self.kwargs["pk"])
-
-
-def lines_of(error: Exception | str) -> list[str]:
-    """What an error lists: damaged parts, differences, references."""
-    return [str(line) for name in ("findings", "differences", "problems") for line in getattr(error, name, ())]
 
 
 def is_live(request: HttpRequest) -> bool:

@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
 from ..conf import get_settings
-from ..engine.errors import BackupCenterError
+from ..engine.errors import BackupCenterError, lines_of
 from ..engine.vault import LocalVault
 from ..services import importing
-from .access import StaffView, lines_of
+from .access import StaffView
 
 ARCHIVE, SIDECAR, KEY = "archive", "sidecar", "key"
 

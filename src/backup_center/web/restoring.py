@@ -11,14 +11,13 @@ from django.utils.translation import gettext as _
 
 from .. import registry
 from ..addresses import unquoted
-from ..engine.errors import BackupCenterError, NotFound
+from ..engine.errors import BackupCenterError, NotFound, lines_of
 from ..models import BackupLog, BackupRecord, Job
 from ..services import RestoreService, catalogue, overview, selecting, undoing
 from ..services.picking import Wanted
 from ..services.restores import RestorePlan
 from ..services.running import running
 from . import charts
-from .access import lines_of
 from .following import WorkView
 
 MUCH = 1000  # rows overwritten or removed, from which on the backup's name must be typed
